@@ -1,0 +1,110 @@
+/* table.h - counts by key, where keys are bytes: the own table of one worker.
+ * One thread at a time, except that different parts of a table may be merged
+ * by different threads at once.
+ * Invariants: a key stands in part `hash % NP_TABLE_PARTS`; the home slot of a
+ * part is monotone in the hash, so growing and merging run through memory in
+ * order; a part is at most 3/4 full. Keys of up to 16 bytes lie in the slot,
+ * longer ones in the arena, where they never move. */
+#ifndef NP_BASE_TABLE_H
+#define NP_BASE_TABLE_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/status.h"
+
+#define NP_TABLE_PARTS 16
+#define NP_KEY_INLINE 16
+#define NP_KEY_MAX UINT32_C(0x7ffffff0)
+#define NP_KEY_PADDING 32 /* readable bytes behind each key in a batch */
+
+/* 32 bytes, two in a cache line. */
+typedef struct np_entry {
+  union {
+    uint64_t words[2]; /* the key, filled up with zeros */
+    struct {
+      const char *bytes; /* in an arena; NP_KEY_PADDING readable behind it */
+      uint64_t check;    /* 64 more hash bits */
+    } out;
+  } key;
+  uint64_t count;
+  uint32_t hash;
+  uint32_t size; /* length + 1; 0: the slot is free */
+} np_entry;
+
+/* Bytes of long keys; freed all at once. Zero-initialised is empty. */
+typedef struct np_arena {
+  struct np_arena_block *blocks; /* the newest first */
+  uint64_t bytes;
+} np_arena;
+
+typedef struct np_table_part {
+  np_entry *slots;
+  uint32_t capacity, used;
+  uint32_t moved; /* slots that np_table_merge_part has moved away already */
+} np_table_part;
+
+typedef struct np_table {
+  np_table_part parts[NP_TABLE_PARTS];
+  np_arena arena;
+  uint64_t seed;
+} np_table;
+
+/* No allocation. Tables that are to be merged need the same seed. */
+void np_table_init(np_table *table, uint64_t seed);
+void np_table_clear(np_table *table); /* Frees all; the table is as new. */
+
+/* Adds `each` to the count of n keys; key i is base[starts[i]] .. of
+ * lengths[i] bytes, with NP_KEY_PADDING readable bytes behind it. Equal keys
+ * in one batch are fine; n may be 0. On NP_NOMEM a first part of the batch is
+ * counted and the table is sound: free it, or go on at your own risk. */
+np_status np_table_add_batch(np_table *table, const char *base,
+                             const uint32_t *starts, const uint32_t *lengths,
+                             uint32_t n, uint64_t each);
+/* One key; needs no padding. On NP_NOMEM nothing changed. */
+np_status np_table_add(np_table *table, const char *key, uint32_t length,
+                       uint64_t count);
+/* False, and *count 0, when the key is not there. Needs no padding. */
+bool np_table_find(const np_table *table, const char *key, uint32_t length,
+                   uint64_t *count);
+
+/* Moves part `part` of `from` into that of `into`. The long keys stay in the
+ * arena of `from`: call np_table_adopt when all parts are moved, or keep it
+ * for as long as `into`. Threads may move different parts at once. On NP_NOMEM
+ * nothing is lost: call again to move the rest. */
+np_status np_table_merge_part(np_table *into, np_table *from, uint32_t part);
+/* Moves the arena of `from` to `into`. */
+void np_table_adopt(np_table *into, np_table *from);
+
+uint64_t np_table_keys(const np_table *table);
+/* Memory held: slots and arena. A few loads: fine to ask once a chunk. */
+uint64_t np_table_bytes(const np_table *table);
+
+static inline const char *np_entry_key(const np_entry *entry) {
+  return entry->size > NP_KEY_INLINE + 1 ? entry->key.out.bytes
+                                         : (const char *)entry->key.words;
+}
+static inline uint32_t np_entry_length(const np_entry *entry) {
+  return entry->size - 1;
+}
+
+/* The next used slot of a part at or after *slot, which is moved behind it;
+ * NULL at the end. Start with *slot = 0. */
+const np_entry *np_table_part_next(const np_table_part *part, uint32_t *slot);
+
+/* For shared_table.c and counter.c. `entry` comes ready with key, hash, size
+ * and count; if `entry` is new and long, its bytes are copied to `arena`. */
+void np_entry_make(np_entry *out, uint64_t seed, const char *key,
+                   uint32_t length, uint64_t count); /* key with padding */
+np_status np_table_part_add(np_table_part *part, np_arena *arena,
+                            const np_entry *entry);
+/* As np_table_part_add, but a long key stays where it is. */
+np_status np_table_part_move(np_table_part *part, const np_entry *entry);
+void np_table_part_prefetch(const np_table_part *part, uint32_t hash);
+/* Room for `more` keys in all without growing. On NP_NOMEM as it was. */
+np_status np_table_part_reserve(np_table_part *part, uint32_t more);
+const np_entry *np_table_part_find(const np_table_part *part,
+                                   const np_entry *entry);
+void np_table_part_clear(np_table_part *part);
+void np_arena_clear(np_arena *arena);
+void np_arena_adopt(np_arena *into, np_arena *from);
+
+#endif
