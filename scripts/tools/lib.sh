@@ -10,14 +10,15 @@ die() {
   exit 1
 }
 
-# One builder at a time in a tree: two would write the same files. Child
-# processes inherit the lock, and so the permission to go on.
-lock_build() {
-  [ -z "${NEAP_BUILD_LOCKED:-}" ] && command -v flock >/dev/null || return 0
+# locked COMMAND...: one builder at a time in a tree; two would write the same
+# files.
+locked() {
   mkdir -p build
-  exec 9>build/.lock
-  flock 9
-  export NEAP_BUILD_LOCKED=1
+  if command -v flock >/dev/null; then
+    (flock 9 && "$@") 9>build/.lock
+  else
+    "$@"
+  fi
 }
 
 # logged NAME COMMAND...: quiet when it works, its output when it does not.
@@ -32,13 +33,15 @@ logged() {
 }
 
 # build PRESET [TARGET...]: configures when that is still to be done, then builds.
-build() {
-  local preset=$1 how=(-DNEAP_DEPS=private)
+build() { locked build_unlocked "$@" || exit 1; }
+
+build_unlocked() {
+  local preset=$1 mode=private
   shift
-  [ -e "$deps/system" ] && how=(-DNEAP_DEPS=system)
+  [ ! -e "$deps/system" ] || mode=system
   if [ ! -e "build/$preset/build.ninja" ] ||
-    ! grep -q "^NEAP_DEPS:STRING=${how[0]#*=}$" "build/$preset/CMakeCache.txt"; then
-    logged "configure-$preset" cmake --preset "$preset" "${how[@]}"
+    ! grep -q "^NEAP_DEPS:STRING=$mode\$" "build/$preset/CMakeCache.txt"; then
+    logged "configure-$preset" cmake --preset "$preset" -DNEAP_DEPS=$mode
   fi
   logged "build-$preset" cmake --build "build/$preset" --target "${@:-all}"
 }
