@@ -39,7 +39,7 @@ np_status np_counter_add_batch(np_counter *counter, const char *base,
 np_status np_counter_add(np_counter *counter, const char *key, uint32_t length,
                          uint64_t count); /* No padding needed. */
 /* Everything the counter holds becomes visible to combine. Its worker calls
- * it once, last. */
+ * it last. */
 np_status np_counter_finish(np_counter *counter);
 
 /* After every finish, seen by the caller: combines all parts on this thread
@@ -72,8 +72,15 @@ bool np_counts_next(const np_counts *counts, np_counts_cursor *cursor,
 uint32_t np_counts_parts(const np_counts *counts);
 /* The k largest counts, best first; ties: the smaller key by memcmp, the
  * shorter one if it is a prefix. *n = min(k, distinct). `out` holds k. */
-np_status np_counts_top(const np_counts *counts, uint32_t k,
-                        np_counts_item *out, uint32_t *n);
+void np_counts_top(const np_counts *counts, uint32_t k, np_counts_item *out,
+                   uint32_t *n);
+/* The same for parts first .. end - 1, so that threads can share the work; the
+ * second folds the sorted list of m items into that of *n (which has room for
+ * k) and keeps the k best. */
+void np_counts_top_parts(const np_counts *counts, uint32_t first, uint32_t end,
+                         uint32_t k, np_counts_item *out, uint32_t *n);
+void np_counts_top_fold(np_counts_item *into, uint32_t *n, uint32_t k,
+                        const np_counts_item *from, uint32_t m);
 /* 0 when the key is not there. No padding needed. */
 uint64_t np_counts_find(const np_counts *counts, const char *key,
                         uint32_t length);

@@ -17,13 +17,13 @@
 typedef struct np_class np_class;
 
 struct np_class {
-  uint64_t bits[4];        /* the set: byte b is bit b % 64 of word b / 64 */
-  uint8_t rows[2][16];     /* AVX2: by low nibble, high nibbles 0-7 and 8-15 */
-  uint8_t first[4];        /* SSE2: at most four ranges, else range_count is 5 */
+  uint64_t bits[4];    /* the set: byte b is bit b % 64 of word b / 64 */
+  uint8_t rows[2][16]; /* AVX2: by low nibble, high nibbles 0-7 and 8-15 */
+  uint8_t first[4];    /* SSE2: at most four ranges, else range_count is 5 */
   uint8_t width[4];
   uint8_t range_count;
-  uint8_t inverted;        /* the ranges are those of the complement */
-  uint8_t level;           /* 2 AVX2, 1 SSE2, 0 plain C */
+  uint8_t inverted; /* the ranges are those of the complement */
+  uint8_t level;    /* 2 AVX2, 1 SSE2, 0 plain C */
 };
 
 /* How this CPU scans: 2 AVX2, 1 SSE2, 0 plain C. */

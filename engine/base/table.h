@@ -37,9 +37,9 @@ typedef struct np_arena {
 } np_arena;
 
 typedef struct np_table_part {
-  np_entry *slots;
+  np_entry *slots; /* aligned to an entry; never NULL once initialised */
+  void *block;     /* what to free; NULL while the part has no slots */
   uint32_t capacity, used;
-  uint32_t moved; /* slots that np_table_merge_part has moved away already */
 } np_table_part;
 
 typedef struct np_table {
@@ -69,7 +69,7 @@ bool np_table_find(const np_table *table, const char *key, uint32_t length,
 /* Moves part `part` of `from` into that of `into`. The long keys stay in the
  * arena of `from`: call np_table_adopt when all parts are moved, or keep it
  * for as long as `into`. Threads may move different parts at once. On NP_NOMEM
- * nothing is lost: call again to move the rest. */
+ * nothing changed. */
 np_status np_table_merge_part(np_table *into, np_table *from, uint32_t part);
 /* Moves the arena of `from` to `into`. */
 void np_table_adopt(np_table *into, np_table *from);
@@ -90,21 +90,40 @@ static inline uint32_t np_entry_length(const np_entry *entry) {
  * NULL at the end. Start with *slot = 0. */
 const np_entry *np_table_part_next(const np_table_part *part, uint32_t *slot);
 
-/* For shared_table.c and counter.c. `entry` comes ready with key, hash, size
- * and count; if `entry` is new and long, its bytes are copied to `arena`. */
+/* The rest is for shared_table.c and counter.c. */
+
+/* Fills *out in; a long key stays where it is. Without padding behind `key`
+ * use the second form. */
 void np_entry_make(np_entry *out, uint64_t seed, const char *key,
-                   uint32_t length, uint64_t count); /* key with padding */
+                   uint32_t length, uint64_t count);
+void np_entry_make_bare(np_entry *out, uint64_t seed, const char *key,
+                        uint32_t length, uint64_t count);
+
+void np_table_part_init(np_table_part *part);
+void np_table_part_clear(np_table_part *part);
+/* Adds the count of `entry`, whose hash must belong to this part. A long key
+ * that is new is copied to `arena`; with NULL it stays where it is. On
+ * NP_NOMEM nothing changed. */
 np_status np_table_part_add(np_table_part *part, np_arena *arena,
                             const np_entry *entry);
-/* As np_table_part_add, but a long key stays where it is. */
-np_status np_table_part_move(np_table_part *part, const np_entry *entry);
-void np_table_part_prefetch(const np_table_part *part, uint32_t hash);
-/* Room for `more` keys in all without growing. On NP_NOMEM as it was. */
-np_status np_table_part_reserve(np_table_part *part, uint32_t more);
+/* Asks for the cache lines of these entries' home slots. */
+void np_table_part_prefetch(const np_table_part *part, const np_entry *entries,
+                            uint32_t n);
+/* Room for `keys` keys in all. On NP_NOMEM nothing changed. Call it before
+ * adding the entries of another part in their order: they come by rising hash
+ * and would pile up at the front of a part that has yet to grow. */
+np_status np_table_part_reserve(np_table_part *part, uint64_t keys);
+/* NULL when it is not there. */
 const np_entry *np_table_part_find(const np_table_part *part,
                                    const np_entry *entry);
-void np_table_part_clear(np_table_part *part);
+/* Moves all of `from` (same seed) into `into`; `from` is then as new. On
+ * NP_NOMEM nothing changed. */
+np_status np_table_part_merge(np_table_part *into, np_table_part *from);
+
 void np_arena_clear(np_arena *arena);
+/* Moves the blocks of `from`. */
 void np_arena_adopt(np_arena *into, np_arena *from);
+/* A copy with NP_KEY_PADDING readable bytes behind it; NULL: no memory. */
+char *np_arena_copy(np_arena *arena, const char *bytes, uint32_t length);
 
 #endif
