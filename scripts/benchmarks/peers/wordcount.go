@@ -2,7 +2,7 @@
 // a directory, as `count word`: the best we can write in Go without assembly.
 // Words are runs of bytes that are no ASCII white space, or of letters.
 //
-//	wordcount [-letters] [-huge] [-top N] DIR
+//	wordcount [-letters] [-least N] [-huge] [-top N] DIR
 //
 // One goroutine a processor takes directories from a shared stack, reads each
 // file with plain system calls into a buffer of its own and counts into a table
@@ -258,7 +258,10 @@ func (t *table) merge(from *table) {
 
 // ---- reading ----
 
-var class [256]bool // bytes that belong to words
+var (
+	class [256]bool // bytes that belong to words
+	least = flag.Int("least", 1, "count only words of so many bytes")
+)
 
 // split counts the words of data, which 16 bytes of capacity follow. It returns
 // where the last one starts if it reaches the end and more may come.
@@ -275,7 +278,9 @@ func (c *counter) split(data []byte, last bool) int {
 		if i == start || i == n && !last {
 			return start
 		}
-		c.add(data[start:i])
+		if i-start >= *least {
+			c.add(data[start:i])
+		}
 	}
 }
 
