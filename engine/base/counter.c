@@ -19,7 +19,7 @@ struct np_counter {
 };
 
 struct np_counting {
-  uint64_t seed;
+  uint64_t seed, hand_over_at;
   uint32_t workers;
   np_lock lock; /* guards the opening of `shared` */
   np_shared_table *_Atomic shared;
@@ -41,6 +41,7 @@ np_status np_counting_open(np_counting **out, uint32_t workers, uint64_t seed) {
       np_alloc_zero(sizeof *counting + workers * sizeof counting->counters[0]);
   if (counting == NULL) return NP_NOMEM;
   counting->seed = seed;
+  counting->hand_over_at = NP_COUNTER_HAND_OVER;
   counting->workers = workers;
   np_lock_init(&counting->lock);
   for (uint32_t i = 0; i < workers; i++) {
@@ -59,6 +60,10 @@ void np_counting_free(np_counting *counting) {
   }
   np_shared_table_free(atomic_load(&counting->shared));
   np_free(counting);
+}
+
+void np_counting_hand_over_at(np_counting *counting, uint64_t bytes) {
+  counting->hand_over_at = bytes;
 }
 
 np_counter *np_counting_counter(np_counting *counting, uint32_t worker) {
@@ -117,7 +122,7 @@ static np_status look(np_counter *counter) {
   np_status status = NP_OK;
   counter->unseen = 0;
   if (counter->feeder == NULL &&
-      np_table_bytes(&counter->own) >= NP_COUNTER_HAND_OVER)
+      np_table_bytes(&counter->own) >= counter->counting->hand_over_at)
     status = hand_over(counter);
   show_size(counter);
   return status;

@@ -24,6 +24,8 @@ np_status np_counting_open(np_counting **out, uint32_t workers, uint64_t seed);
 /* Also while counting has not finished (a cancel): no thread may be inside.
  * NULL is fine. */
 void np_counting_free(np_counting *counting);
+/* Before the first add: another size than NP_COUNTER_HAND_OVER. */
+void np_counting_hand_over_at(np_counting *counting, uint64_t bytes);
 np_counter *np_counting_counter(np_counting *counting, uint32_t worker);
 /* Memory held, and keys known so far (a key that several workers know may
  * count once for each). Any thread; figures of a moment ago. */
