@@ -39,9 +39,14 @@ build_unlocked() {
   local preset=$1 mode=private
   shift
   [ ! -e "$deps/system" ] || mode=system
-  if [ ! -e "build/$preset/build.ninja" ] ||
-    ! grep -q "^NEAP_DEPS:STRING=$mode\$" "build/$preset/CMakeCache.txt"; then
+  is_configured "$preset" $mode "$@" ||
     logged "configure-$preset" cmake --preset "$preset" -DNEAP_DEPS=$mode
-  fi
   logged "build-$preset" cmake --build "build/$preset" --target "${@:-all}"
+}
+
+# As wanted now: it may have been for other dependencies, or before cmocka came.
+is_configured() { # PRESET MODE TARGET...
+  local cache=build/$1/CMakeCache.txt
+  [ -e "build/$1/build.ninja" ] && grep -q "^NEAP_DEPS:STRING=$2\$" "$cache" || return 1
+  [ $# -le 2 ] || grep -q '^cmocka_FOUND:INTERNAL=1' "$cache"
 }
