@@ -1,6 +1,6 @@
 --- Writes the C file that carries lua/neap and the FFI's declarations.
 --- luajit embed.lua LAYERS LIST OUT: LIST names one source file a line, Lua modules (under lua/)
---- and headers (under engine/); OUT defines what engine/bind/embedded.h declares. A file name
+--- and headers (under engine/); OUT defines what engine/base/embedded.h declares. A file name
 --- that ends in .h gets the bare declarations instead (scripts/tools/check_cdef).
 local layers_path, list_path, out_path = ...
 
@@ -96,7 +96,7 @@ local function literal(text)
 end
 
 local function c_source(modules, cdef)
-  local out = { '/* Written by cmake/embed.lua. */', '#include "bind/embedded.h"', '' }
+  local out = { '/* Written by cmake/embed.lua. */', '#include "base/embedded.h"', '' }
   local function add(format, ...) out[#out + 1] = format:format(...) end
   add 'const np_embedded_module np_embedded_modules[] = {'
   for _, module in ipairs(modules) do
