@@ -1,8 +1,8 @@
 /* embedded.h - what the build puts into the library: the Lua modules of
  * lua/neap and the declarations that LuaJIT's FFI sees. cmake/embed.lua writes
  * the definitions into build/<preset>/gen/embedded.c. Constant; any thread. */
-#ifndef NP_BIND_EMBEDDED_H
-#define NP_BIND_EMBEDDED_H
+#ifndef NP_BASE_EMBEDDED_H
+#define NP_BASE_EMBEDDED_H
 
 typedef struct {
   const char *name; /* As `require` knows it: "neap", "neap.sync.mutex". */
