@@ -1,6 +1,6 @@
 --- Argument checks that blame the caller's line. Each check is one comparison that compiles, then
 --- returns the value; what fails goes to a slow path that works out from the stack which argument
---- of which public function was wrong, so that call sites pass the parameter's own name and no more.
+--- of which public function was wrong, so that call sites pass only the parameter's own name.
 local errors = require 'neap.errors'
 local nearest = require 'neap.args.nearest'
 
@@ -144,13 +144,15 @@ function args.one_of(value, name, words)
     if words[index] == value then return value end
   end
   local near = type(value) == 'string' and nearest.find(value, words)
-  return fail(value, name, '"' .. table.concat(words, '", "') .. '"', near and ('"%s"'):format(near))
+  local expected = '"' .. table.concat(words, '", "') .. '"'
+  return fail(value, name, expected, near and ('"%s"'):format(near))
 end
 
 -- The message of a check that failed inside an options table names the option, not an argument.
 local function fail_option(e, name, where)
   local expected = e.message:match ': (expected .*)$' or e.message
-  return errors.raise(errors.argument(("bad option '%s' to '%s': %s"):format(name, where, expected)))
+  local message = ("bad option '%s' to '%s': %s"):format(name, where, expected)
+  return errors.raise(errors.argument(message))
 end
 
 local NONE = setmetatable({}, {

@@ -9,6 +9,7 @@ local buffer = require 'string.buffer'
 local ffi = require 'ffi'
 local arrive = require 'neap.codec.arrive'
 local classes = require 'neap.codec.classes'
+local draft = require 'neap.codec.draft'
 local names = require 'neap.codec.names'
 local plain = require 'neap.codec.plain'
 local prototype = require 'neap.codec.prototype'
@@ -50,15 +51,17 @@ local function write_list(list)
 end
 
 local function finish(s)
-  fresh():put(RICH_BYTE):encode {
-    s.roots.count, s.cells.count, s.nodes.count, s.objects.count, s.functions, s.classes,
-  }
+  local head = s.head
+  head[1], head[2], head[3], head[4] = s.roots.count, s.cells.count, s.nodes.count, s.objects.count
+  head[5], head[6] = s.functions, s.classes
+  fresh():put(RICH_BYTE):encode(head)
   write_list(s.cells)
   write_list(s.nodes)
   write_list(s.objects)
   write_list(s.roots)
-  local handles = s.handles
-  return out, handles[1] and handles or nil
+  local handles = s.handles[1] and s.handles or nil
+  draft.give(s)
+  return out, handles
 end
 
 local function walk_roots(s, count, values)
@@ -69,7 +72,7 @@ local function walk_roots(s, count, values)
 end
 
 local function encode_rich(count, values)
-  local s = walk.new()
+  local s = draft.take()
   local ok, e = pcall(walk_roots, s, count, values)
   if ok then return finish(s) end
   classes.abandon(s.handles, 1)
@@ -95,7 +98,10 @@ function codec.encode_all(count, ...)
   return out, nil
 end
 
+local EMPTY = { count = 0, values = {}, fixes = {} }
+
 local function read_list(count)
+  if count == 0 then return EMPTY end
   local list = { count = count, values = {}, fixes = {} }
   for index = 1, count do
     list.values[index], list.fixes[index] = incoming:decode(), incoming:decode()

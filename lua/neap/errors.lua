@@ -12,7 +12,7 @@ errors.Error = Error -- The metatable; lua/neap/codec.lua lets it travel.
 local getinfo = debug.getinfo
 local MAX_FRAMES = 24
 
--- Our chunks share the folder of this one, on disk or embedded; generated code is named `=neap/...`.
+-- Our chunks share the folder of this one, on disk or embedded; generated ones are `=neap/...`.
 local HOME = getinfo(1, 'S').source:match '^(.*neap[/.])errors' or '@neap/'
 
 --- The one test for "is this frame ours?". Takes `debug.getinfo(...).source`.
@@ -22,13 +22,18 @@ function errors.is_ours(source)
   return source:sub(1, #HOME) == HOME or source:sub(1, 6) == '=neap/'
 end
 
--- The first level outside of Neap and of C functions, seen from our caller; nil if there is none.
+-- Functions of LuaJIT itself, in C or not, have no line where they are defined.
+local function is_users(info)
+  return info.linedefined >= 0 and not errors.is_ours(info.source)
+end
+
+-- The first level with the user's code, seen from our caller; nil if there is none.
 local function user_level()
   local level = 2
   while true do
     local info = getinfo(level, 'S')
     if info == nil then return nil end
-    if info.what ~= 'C' and not errors.is_ours(info.source) then return level - 1 end
+    if is_users(info) then return level - 1 end
     level = level + 1
   end
 end
@@ -58,9 +63,7 @@ function errors.traceback(thread)
   while #lines < MAX_FRAMES do
     local info = thread and getinfo(thread, level, 'Sln') or not thread and getinfo(level, 'Sln')
     if not info then break end
-    if info.what ~= 'C' and not errors.is_ours(info.source) then
-      lines[#lines + 1] = frame_line(info)
-    end
+    if is_users(info) then lines[#lines + 1] = frame_line(info) end
     level = level + 1
   end
   return table.concat(lines, '\n')
@@ -100,7 +103,9 @@ end
 -- What a value that is not an error object says about itself.
 local function text_of(value)
   if type(value) == 'string' then return value end
-  if type(value) ~= 'table' then return ('%s (a %s was raised)'):format(tostring(value), type(value)) end
+  if type(value) ~= 'table' then
+    return ('%s (a %s was raised)'):format(tostring(value), type(value))
+  end
   local mt = debug.getmetatable(value)
   if mt and rawget(mt, '__tostring') then
     local ok, text = pcall(tostring, value)
@@ -182,7 +187,8 @@ end
 
 --- @param what? string what could not be allocated
 function errors.memory(what)
-  return errors.new('memory', { message = 'not enough memory' .. (what and ' for a ' .. what or '') })
+  local message = 'not enough memory' .. (what and ' for a ' .. what or '')
+  return errors.new('memory', { message = message })
 end
 
 --- @param path string the file; a reason is added: `cannot open x: no such file`

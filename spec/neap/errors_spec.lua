@@ -25,6 +25,14 @@ describe('errors', function()
     assert.is_nil(e.traceback:find('lua/neap/', 1, true))
   end)
 
+  it('do not take a function of LuaJIT itself for the user', function()
+    local raise = loadstring('return function(_, e) require "neap.errors".raise(e) end',
+      '=neap/fake.lua')()
+    local e = errors.state 'x'
+    pcall(table.foreach, { e }, raise)
+    assert.matches('errors_spec.lua:%d+$', e.where)
+  end)
+
   it('keep a place and a traceback that they bring', function()
     local e = errors.state 'x'
     e.where, e.traceback = 'a.lua:1', 'a.lua:1: in main chunk'
@@ -83,7 +91,8 @@ describe('errors', function()
   end)
 
   it('report in full', function()
-    local e = errors.user('etl.lua:12: boom', 'etl.lua:12: in function <etl.lua:11>\netl.lua:20: in main chunk')
+    local e = errors.user('etl.lua:12: boom',
+      'etl.lua:12: in function <etl.lua:11>\netl.lua:20: in main chunk')
     e.stage, e.task, e.item, e.declared = 'parse (map)', 'parse#3', { status = '-' }, 'etl.lua:11'
     e.cause = errors.closed 'closed early'
     e.also = { 'second' }

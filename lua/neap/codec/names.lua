@@ -27,8 +27,7 @@ end
 -- What scripts add to a library's table is not in other states; such functions travel by value.
 local function is_added(module_name, value)
   if not is_standard[module_name] or type(value) ~= 'function' then return false end
-  local info = debug.getinfo(value, 'S')
-  return info.what ~= 'C' and info.source:sub(1, 1) == '@'
+  return debug.getinfo(value, 'S').linedefined >= 0 -- LuaJIT's own have no such line.
 end
 
 local function add(value, module_name, key)
@@ -45,7 +44,7 @@ local function add_module(name)
   if kind ~= 'table' then return end
   for key, value in next, module do
     kind = type(value)
-    if type(key) == 'string' and (kind == 'function' or kind == 'userdata' and key ~= 'null')
+    if type(key) == 'string' and (kind == 'function' or kind == 'userdata')
       and not is_added(name, value) then
       add(value, name, key)
     end
@@ -74,7 +73,7 @@ function names.of(value)
   local entry = by_value[value]
   if entry == nil then return nil end
   local held = loaded[entry.module]
-  if entry.key and held ~= nil then held = rawget(held, entry.key) end
+  if entry.key and type(held) == 'table' then held = rawget(held, entry.key) end
   if held == value then return entry.text end
   by_value[value] = nil -- The module replaced it.
   return nil
@@ -110,7 +109,7 @@ function names.resolve(text, place)
   local entry = parts[text] or split(text)
   local module, key = load_module(entry[1], place), entry[2]
   if key == nil then return module end
-  local value = rawget(module, key)
+  local value = type(module) == 'table' and rawget(module, key) or nil
   if value ~= nil then return value end
   local path = entry[1] .. '.' .. key
   return errors.raise(errors.unsendable(path, ('is not in the module `%s` of %s'):format(

@@ -1,8 +1,9 @@
 --- Code of functions that travel: bytecode out, fresh closures of one prototype in.
 ---
---- `load` makes a new prototype each time, and traces belong to a prototype: a function that arrived
---- a thousand times would be compiled a thousand times. So the first arrival wraps the bytecode
---- in a *factory*, `local u1, u2 return function() ... end` around it, and later arrivals call that.
+--- `load` makes a new prototype each time, and traces belong to a prototype: a small loop that
+--- arrived 3,000 times was compiled 3,000 times (374 us an arrival and call; 4 us as below). So the
+--- first arrival wraps the bytecode in a *factory*, `local u1, u2 return function() ... end`, and
+--- each arrival calls that.
 --- Bytecode comes from this process only: LuaJIT does not verify it.
 local errors = require 'neap.errors'
 local util = require 'jit.util'
@@ -16,8 +17,6 @@ local STRIPPED = 2 -- A flag of a dump.
 local UPVALUE_LOCAL, UPVALUE_CONSTANT = 0x8000, 0x4000 -- Flags of an upvalue's description.
 
 prototype.dump = string.dump
-
--- -- Global names ------------------------------------------------------------------------------
 
 -- Opcode numbers differ between LuaJIT builds: ask this one.
 local sample = loadstring 'x = y'
@@ -58,13 +57,14 @@ local place = 'this state'
 function prototype.set_place(text) place = text end
 function prototype.get_place() return place end
 
--- Where functions run that name a global which is not defined here.
+-- Where functions run that name a global that is not defined here.
 local strict = setmetatable({}, {
   __index = function(_, name)
     local value = _G[name]
     if value ~= nil then return value end
-    local e = errors.unsendable(('`%s`'):format(name), ('is undefined in %s (globals do not travel)'
-      .. '; fix: `local %s = %s` before the function, or `require` in it'):format(place, name, name))
+    local what = ('is undefined in %s (globals do not travel); fix: `local %s = %s` before the '
+      .. 'function, or `require` in it'):format(place, name, name)
+    local e = errors.unsendable(('`%s`'):format(name), what)
     e.path = name
     return errors.raise(e)
   end,
@@ -88,8 +88,6 @@ function prototype.environment_fault(fn)
   end
   return nil
 end
-
--- -- Factories ---------------------------------------------------------------------------------
 
 -- A number in the 7-bit groups of a dump, and the position behind it.
 local function read_number(text, at)

@@ -3,6 +3,7 @@
 --- same shape, whose leaves say what belongs there: a string is a name, a number is
 --- 4 * index + what (see lua/neap/codec/leaf.lua) into the lists of the message.
 local classes = require 'neap.codec.classes'
+local draft = require 'neap.codec.draft'
 local errors = require 'neap.errors'
 local leaf = require 'neap.codec.leaf'
 local names = require 'neap.codec.names'
@@ -14,61 +15,14 @@ local FUNCTION, HANDLE, OBJECT, NODE = leaf.FUNCTION, leaf.HANDLE, leaf.OBJECT, 
 local MAX_DEPTH = plain.MAX_DEPTH
 local MAX_LENIENT_DEPTH = 10 -- Of what is taken apart to save its sendable parts.
 local is_plain, is_key, is_constant = plain.is_plain, plain.is_key, plain.is_constant
+local push, pop, open, close = draft.push, draft.pop, draft.open, draft.close
 local getmetatable, getupvalue, upvalueid = debug.getmetatable, debug.getupvalue, debug.upvalueid
 
 local walk = {}
 
---- A list of plain values, each with its fix.
-local function new_list()
-  return { count = 0, values = {}, fixes = {} }
-end
-
---- One message in the making.
-function walk.new()
-  return {
-    roots = new_list(),
-    cells = new_list(), -- Upvalues: functions that share one name the same cell.
-    objects = new_list(), -- What `encode` of their classes made of them ...
-    classes = {}, -- ... and the names of those.
-    nodes = new_list(), -- Tables that a function in them leads back to.
-    functions = {}, -- { bytecode, cell, cell, ... }
-    handles = {},
-    seen = {}, -- Function, handle or object -> its leaf.
-    cell_of = {}, -- Upvalue id -> its cell.
-    open = {}, -- Table being walked -> how many functions it lies in.
-    opened = {}, -- The same tables, outermost first.
-    open_count = 0,
-    node_of = {}, -- Table -> its node.
-    within = 0, -- Functions around the current place.
-    steps = {}, -- The path to it, for messages.
-    depth_of_path = 0,
-  }
-end
-
 local function refuse(s, what)
   local where = path.render(s.root, s.root_name, s.steps, s.depth_of_path)
   return errors.raise(errors.unsendable(where, what))
-end
-
-local function push(s, key)
-  local depth = s.depth_of_path + 1
-  s.depth_of_path = depth
-  s.steps[depth] = key
-end
-
-local function pop(s, count)
-  s.depth_of_path = s.depth_of_path - count
-end
-
-local function open(s, t)
-  local count = s.open_count + 1
-  s.open_count = count
-  s.opened[count], s.open[t] = t, s.within
-end
-
-local function close(s, t)
-  local count = s.open_count
-  s.open_count, s.opened[count], s.open[t] = count - 1, nil, nil
 end
 
 local function refuse_other(s, value, kind)
@@ -76,11 +30,14 @@ local function refuse_other(s, value, kind)
     return refuse(s, 'is a coroutine; fix: send the function and make the coroutine there')
   end
   if kind == 'userdata' then
-    if io.type(value) then return refuse(s, 'is a file; fix: open it in the function that uses it') end
+    if io.type(value) then
+      return refuse(s, 'is a file; fix: open it in the function that uses it')
+    end
     return refuse(s, 'is a userdata; fix: make it in the function that uses it')
   end
   local ctype = tostring(require 'ffi'.typeof(value)):match '^ctype<(.*)>$'
-  return refuse(s, ('is a cdata (%s); fix: send its fields, a string or a neap.buffer'):format(ctype))
+  return refuse(s, ('is a cdata (%s); fix: send its fields, a string or a neap.buffer'):format(
+    ctype))
 end
 
 local visit
@@ -151,45 +108,14 @@ local function visit_handle(s, object, travel)
   return false, s.seen[object]
 end
 
--- What the message holds so far, to come back to when an attempt fails.
-local function mark(s)
-  return {
-    functions = #s.functions, handles = #s.handles, open_count = s.open_count,
-    cells = s.cells.count, objects = s.objects.count, nodes = s.nodes.count,
-    depth_of_path = s.depth_of_path, within = s.within,
-  }
-end
-
-local function forget(map, last)
-  for key, index in next, map do
-    if index > last then map[key] = nil end
-  end
-end
-
-local function roll_back(s, m)
-  for key, of in next, s.seen do
-    local what = of % 4
-    local last = what == FUNCTION and m.functions or what == HANDLE and m.handles or m.objects
-    if (of - what) / 4 > last then s.seen[key] = nil end
-  end
-  forget(s.cell_of, m.cells)
-  forget(s.node_of, m.nodes)
-  while s.open_count > m.open_count do close(s, s.opened[s.open_count]) end
-  for index = #s.functions, m.functions + 1, -1 do s.functions[index] = nil end
-  for index = s.objects.count, m.objects + 1, -1 do s.classes[index] = nil end
-  s.cells.count, s.objects.count, s.nodes.count = m.cells, m.objects, m.nodes
-  s.depth_of_path, s.within = m.depth_of_path, m.within
-  classes.abandon(s.handles, m.handles + 1)
-end
-
 local visit_fields
 
 -- Walks a value; of one that cannot travel, the parts that cannot become their text.
 local function attempt(s, value, depth)
-  local before = mark(s)
+  local before = draft.mark(s)
   local ok, tree, fix = pcall(visit, s, value, depth)
   if ok then return tree, fix end
-  roll_back(s, before)
+  draft.roll_back(s, before)
   if type(value) == 'table' and getmetatable(value) == nil and not s.open[value]
     and depth < MAX_LENIENT_DEPTH then
     open(s, value)
