@@ -25,7 +25,9 @@ typedef struct np_blocks_options {
    * c; then lines have no limit. Copied. */
   const np_class *separators;
   uint32_t block_size; /* 0: 1 MiB */
-  uint32_t max;        /* longest line or word; 0: 64 MiB; at most 1 GiB */
+  /* Longest line or word; 0: 64 MiB; at most 1 GiB. Only what exceeds the
+   * block is seen here: with a smaller max, whoever cuts lines must check. */
+  uint32_t max;
 } np_blocks_options;
 
 /* Where in a block the bytes of a file begin. */
@@ -37,8 +39,8 @@ typedef struct np_block_file {
 
 /* Lives until the next call on the same reader. */
 typedef struct np_block {
-  const char *bytes; /* NP_SCAN_PADDING readable behind it */
-  uint32_t length;   /* never 0 */
+  const char *bytes;   /* NP_SCAN_PADDING readable behind it */
+  uint32_t length;     /* never 0 */
   uint32_t file_count; /* at least 1; sorted by offset, the first is 0 */
   const np_block_file *files;
   const char *paths;
@@ -57,14 +59,16 @@ np_status np_blocks_open(np_blocks **out, const np_blocks_options *options);
 void np_blocks_free(np_blocks *blocks);
 
 np_status np_reader_open(np_reader **out, np_blocks *blocks);
-/* At any time, also half-way (a cancel): what it had claimed is lost. */
+/* At any time, also half-way (a cancel): what it had claimed is lost. Close a
+ * reader that is not called any more, or others get NP_AGAIN for its sake. */
 void np_reader_close(np_reader *reader);
 
 /* Any thread, one at a time for each reader. NP_OK: *out is a block. NP_AGAIN:
- * nothing right now; yield, then call again. NP_DONE: no more blocks for this
- * reader. NP_LIMIT: a line or word is longer than `max`; reported as a problem
- * with error EFBIG, path and offset; calling again goes on behind what had to
- * be skipped. NP_NOMEM: call again, or give up. */
+ * nothing right now (another reader may yet open a large file to share); yield
+ * or sleep up to a millisecond, then call again. NP_DONE: no more blocks for
+ * this reader. NP_LIMIT: a line or word is longer than `max`; reported as a
+ * problem with error EFBIG, path and offset; calling again goes on behind what
+ * had to be skipped. NP_NOMEM: call again, or give up. */
 np_status np_reader_next(np_reader *reader, np_block *out);
 
 /* Any thread: the descriptor that a reader found empty last, to wait for

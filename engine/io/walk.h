@@ -26,9 +26,9 @@ typedef enum np_walk_kind {
 
 /* Lives until the next call with the same cursor. */
 typedef struct np_walk_file {
-  int directory;         /* for openat; AT_FDCWD for a start */
-  int flags;             /* for openat: never blocks, never follows a link */
-  const char *name;      /* relative to `directory` */
+  int directory;    /* for openat; AT_FDCWD for a start */
+  int flags;        /* for openat: never blocks, never follows a link */
+  const char *name; /* relative to `directory` */
   const char *directory_path; /* "" for a start */
   np_walk_kind kind;
 } np_walk_file;
@@ -40,8 +40,8 @@ typedef struct np_walk_problem {
   uint64_t offset; /* in the file, where that makes sense */
 } np_walk_problem;
 
-/* `starts` are copied. NP_RANGE: a pattern of more than 60 components.
- * Nothing is opened yet. */
+/* `starts` are copied. Nothing is opened yet. A pattern of more than 60
+ * components is a problem with error E2BIG. */
 np_status np_walk_open(np_walk **out, const char *const *starts,
                        uint32_t count);
 /* All cursors must be closed. NULL is fine. Closes all descriptors. */
@@ -52,8 +52,8 @@ void np_walk_cursor_close(np_walk_cursor *cursor); /* NULL is fine. */
 
 /* Any thread, one at a time for each cursor. NP_OK: *file is the next one, and
  * nobody else gets it. NP_AGAIN: none right now, but another reader may find
- * some: yield, then call again. NP_DONE: there are no more. NP_NOMEM: call
- * again, or give up. */
+ * some: yield, then call again. NP_DONE: there are no more. What finds no
+ * memory is a problem with error ENOMEM. */
 np_status np_walk_next(np_walk_cursor *cursor, np_walk_file *file);
 
 /* The path as a user would write it; returns its length without the NUL, which
@@ -65,6 +65,9 @@ bool np_walk_take_problem(np_walk *walk, np_walk_problem *out);
 /* Any thread. Keeps at most 1,024; more are only counted. */
 void np_walk_report(np_walk *walk, const char *path, int error,
                     uint64_t offset);
+/* Any thread: no cursor will find anything new, though some may still hold
+ * names. */
+bool np_walk_is_exhausted(np_walk *walk);
 /* Any thread: all reports so far, taken and dropped ones included. */
 uint64_t np_walk_problem_count(np_walk *walk);
 
