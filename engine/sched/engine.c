@@ -1,0 +1,287 @@
+#include "sched/engine.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/thread.h"
+
+static void free_worker(np_worker *worker) {
+  if (worker == NULL) return;
+  for (uint32_t i = 0; i < worker->task_high; i++) np_free(worker->tasks[i]);
+  np_free(worker->tasks);
+  np_free(worker->free_tasks);
+  np_value_drop(&worker->staged);
+  np_value_drop(&worker->staged_key);
+  np_free(worker->staged_handles);
+  np_waker_free(&worker->waker);
+  np_free(worker);
+}
+
+static np_worker *new_worker(np_engine *engine, uint32_t number,
+                             uint64_t seed) {
+  np_worker *worker = np_alloc_zero(sizeof *worker);
+  if (worker == NULL) return NULL;
+  if (np_waker_init(&worker->waker, seed + number) != NP_OK) {
+    np_free(worker);
+    return NULL;
+  }
+  worker->engine = engine;
+  worker->number = number;
+  np_waiter_init(&worker->outside.waiter, &worker->waker);
+  worker->outside.waiter.pumps = true;
+  worker->waker.current = &worker->outside.waiter;
+  worker->asleep_until = NP_NEVER;
+  atomic_init(&worker->stopping, false);
+  return worker;
+}
+
+np_engine *np_engine_open(bool ours, uint64_t seed) {
+  np_engine *engine = np_alloc_zero(sizeof *engine);
+  if (engine == NULL) return NULL;
+  engine->pid = getpid();
+  np_lock_init(&engine->pool_lock);
+  np_lock_init(&engine->idle_lock);
+  engine->workers[0] = new_worker(engine, 0, seed);
+  if (engine->workers[0] == NULL) goto free_engine;
+  engine->workers[0]->is_ours = ours;
+  engine->root = np_context_open(&engine->workers[0]->waker, NULL);
+  if (engine->root == NULL) goto free_worker;
+  np_context_join(engine->root, &engine->workers[0]->outside.waiter);
+  return engine;
+
+free_worker:
+  free_worker(engine->workers[0]);
+free_engine:
+  np_free(engine);
+  return NULL;
+}
+
+typedef struct thread_start {
+  np_worker *worker;
+  void (*run)(np_worker *worker);
+} thread_start;
+
+static void *thread_main(void *argument) {
+  thread_start start = *(thread_start *)argument;
+  np_free(argument);
+  start.run(start.worker);
+  return NULL;
+}
+
+static np_status start_worker(np_engine *engine, uint32_t number,
+                              void (*run)(np_worker *worker)) {
+  np_worker *worker =
+      new_worker(engine, number, engine->workers[0]->waker.random.state);
+  thread_start *start = np_alloc(sizeof *start);
+  if (worker == NULL || start == NULL) goto fail;
+  worker->is_ours = true;
+  engine->workers[number] = worker;
+  np_context_join(engine->root, &worker->outside.waiter);
+  *start = (thread_start){worker, run};
+  char name[16];
+  snprintf(name, sizeof name, "neap-%u", (unsigned)number);
+  if (np_thread_start(&worker->thread, name, thread_main, start) != NP_OK) {
+    np_context_quit(&worker->outside.waiter);
+    engine->workers[number] = NULL;
+    goto fail;
+  }
+  worker->has_thread = true;
+  return NP_OK;
+
+fail:
+  free_worker(worker);
+  np_free(start);
+  return NP_NOMEM;
+}
+
+np_status np_engine_start(np_engine *engine, uint32_t count,
+                          void (*run)(np_worker *worker)) {
+  if (count > NP_WORKERS_MAX) return NP_LIMIT;
+  for (uint32_t number = engine->thread_count + 1; number <= count; number++) {
+    np_status status = start_worker(engine, number, run);
+    if (status != NP_OK) return status;
+    np_lock_take(&engine->idle_lock);
+    atomic_store(&engine->thread_count, number);
+    np_lock_leave(&engine->idle_lock);
+  }
+  return NP_OK;
+}
+
+static void drop_pool(np_engine *engine) {
+  np_lock_take(&engine->pool_lock);
+  np_task *task = engine->pool_first;
+  engine->pool_first = engine->pool_last = NULL;
+  atomic_store(&engine->pool_count, 0);
+  np_lock_leave(&engine->pool_lock);
+  while (task != NULL) {
+    np_task *next = (np_task *)(void *)task->waiter.next;
+    np_task_end(engine->workers[0], task, NP_TASK_CANCELED,
+                (np_value){.tag = NP_NOTHING});
+    task = next;
+  }
+}
+
+void np_engine_close(np_engine *engine, int64_t grace) {
+  np_waker *me = &engine->workers[0]->waker;
+  np_context_end(me, engine->root, NP_CANCELED,
+                 (np_value){.tag = NP_NOTHING});
+  for (uint32_t i = 1; i <= engine->thread_count; i++) {
+    engine->workers[i]->stop_by = np_clock_now() + grace;
+    atomic_store(&engine->workers[i]->stopping, true);
+    np_worker_nudge(engine->workers[i]);
+  }
+  for (uint32_t i = 1; i <= engine->thread_count; i++)
+    pthread_join(engine->workers[i]->thread, NULL);
+  drop_pool(engine);
+  for (uint32_t i = 0; i <= engine->thread_count; i++)
+    np_context_quit(&engine->workers[i]->outside.waiter);
+  np_object_release(&engine->root->object);
+  for (uint32_t i = engine->thread_count + 1; i-- > 0;)
+    free_worker(engine->workers[i]);
+  np_free(engine);
+}
+
+/* A slot for a record; the free list has room for every slot given out. */
+static np_status take_slot(np_worker *worker, uint32_t *slot) {
+  if (worker->free_task_count != 0) {
+    *slot = worker->free_tasks[--worker->free_task_count];
+    return NP_OK;
+  }
+  if (worker->task_high == worker->task_capacity) {
+    uint32_t capacity =
+        worker->task_capacity != 0 ? worker->task_capacity * 2 : 64;
+    np_task **tasks =
+        np_realloc(worker->tasks, capacity * sizeof(np_task *));
+    if (tasks == NULL) return NP_NOMEM;
+    worker->tasks = tasks;
+    uint32_t *slots =
+        np_realloc(worker->free_tasks, capacity * sizeof *slots);
+    if (slots == NULL) return NP_NOMEM;
+    worker->free_tasks = slots;
+    worker->task_capacity = capacity;
+  }
+  np_task *task = np_alloc_zero(sizeof *task);
+  if (task == NULL) return NP_NOMEM;
+  *slot = worker->task_high++;
+  task->slot = *slot;
+  worker->tasks[*slot] = task;
+  return NP_OK;
+}
+
+static void fill_task(np_worker *worker, np_task *task, uint32_t options) {
+  np_waiter *current = worker->waker.current;
+  np_waiter_init(&task->waiter, &worker->waker);
+  task->waiter.bubble = current->bubble;
+  task->options = options;
+  task->id = ++worker->started * 256 + worker->number;
+  task->parent_id = ((np_task *)(void *)current)->id;
+  task->outcome = NULL;
+}
+
+static void count_tasks(np_worker *worker, int change) {
+  worker->live_tasks += (uint32_t)change;
+  /* Only this thread writes: a plain store is enough, readers add up. */
+  atomic_store_explicit(&worker->counted_live, worker->live_tasks,
+                        memory_order_relaxed);
+  atomic_store_explicit(&worker->counted_tasks, worker->started,
+                        memory_order_relaxed);
+}
+
+np_task *np_task_new(np_worker *worker, np_context *scope, uint32_t options) {
+  uint32_t slot;
+  if (take_slot(worker, &slot) != NP_OK) return NULL;
+  np_task *task = worker->tasks[slot];
+  fill_task(worker, task, options | NP_TASK_BEGUN);
+  if (options & NP_TASK_DAEMON) {
+    np_outcome *outcome = np_task_outcome(task);
+    if (outcome == NULL) {
+      worker->free_tasks[worker->free_task_count++] = slot;
+      return NULL;
+    }
+    np_object_release(&outcome->object);
+  }
+  count_tasks(worker, 1);
+  np_scope_admit(scope, task);
+  return task;
+}
+
+np_task *np_task_find(np_worker *worker, uint32_t slot, uint32_t generation) {
+  if (slot >= worker->task_high) return NULL;
+  np_task *task = worker->tasks[slot];
+  return task->generation == generation && task->scope != NULL ? task : NULL;
+}
+
+void np_task_end_outcome(np_worker *worker, np_task *task, int32_t state,
+                         np_value result) {
+  np_outcome *outcome = task->outcome;
+  if (outcome == NULL) {
+    np_value_drop(&result);
+    return;
+  }
+  np_lock_take(&outcome->object.lock);
+  outcome->task = NULL;
+  outcome->state = state;
+  outcome->result = result;
+  np_lock_leave(&outcome->object.lock);
+  np_object_wake_all(&worker->waker, &outcome->object, NP_OK);
+  task->outcome = NULL;
+  np_object_release(&outcome->object);
+}
+
+void np_task_end(np_worker *worker, np_task *task, int32_t state,
+                 np_value result) {
+  np_waker *me = &worker->waker;
+  bool begun = (task->options & NP_TASK_BEGUN) != 0;
+  np_task_end_outcome(worker, task, state, result);
+  np_value_drop(&task->payload);
+  np_scope_dismiss(me, task);
+  if (task->waiter.bubble != NULL && begun)
+    np_bubble_parked(me, task->waiter.bubble);
+  task->generation++;
+  if (!begun) {
+    np_free(task); /* Spawned, and no worker gave it a slot. */
+    return;
+  }
+  worker->free_tasks[worker->free_task_count++] = task->slot;
+  count_tasks(worker, -1);
+}
+
+np_task *np_task_spawn_new(np_worker *from, np_context *scope,
+                           uint32_t options) {
+  np_task *task = np_alloc_zero(sizeof *task);
+  if (task == NULL) return NULL;
+  fill_task(from, task, options | NP_TASK_SPAWNED);
+  np_outcome *outcome = np_task_outcome(task);
+  if (outcome == NULL) {
+    np_free(task);
+    return NULL;
+  }
+  outcome->shared = true;
+  np_object_release(&outcome->object); /* The task keeps one of its own. */
+  np_scope_admit(scope, task);
+  return task;
+}
+
+np_status np_task_adopt(np_worker *worker, np_task *task) {
+  uint32_t slot;
+  np_status status = take_slot(worker, &slot);
+  if (status != NP_OK) return status;
+  np_task *old = worker->tasks[slot];
+  task->slot = slot;
+  task->generation = old->generation + 1;
+  task->state = old->state;
+  np_free(old);
+  worker->tasks[slot] = task;
+  /* Whoever cancels looks up the waker under one of these two locks. */
+  np_lock_take(&task->outcome->object.lock);
+  np_lock_take(&task->scope->object.lock);
+  task->waiter.waker = &worker->waker;
+  task->options |= NP_TASK_BEGUN;
+  np_lock_leave(&task->scope->object.lock);
+  np_lock_leave(&task->outcome->object.lock);
+  count_tasks(worker, 1);
+  return NP_OK;
+}

@@ -1,0 +1,119 @@
+/* engine.h - one runtime: its workers, its root context, its queue of spawned
+ * tasks. Several may live in one process; nothing here is static.
+ *
+ * A worker is an OS thread with its own queue, or (number 0) whichever thread
+ * of the host calls now, one at a time. Other threads reach a worker through
+ * its waker only.
+ * Lock order: pool before idle; both are leaves otherwise. */
+#ifndef NP_SCHED_ENGINE_H
+#define NP_SCHED_ENGINE_H
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "sched/scope.h"
+
+#define NP_WORKERS_MAX 256
+#define NP_POOL_MAX (1u << 20) /* spawned tasks that no worker has begun */
+
+typedef struct np_engine np_engine;
+
+struct np_worker {
+  np_waker waker; /* first */
+  np_engine *engine;
+  uint32_t number;
+  /* Slab of task records, by slot; a record's address never changes. */
+  np_task **tasks;
+  uint32_t task_high, task_capacity;
+  uint32_t *free_tasks;
+  uint32_t free_task_count;
+  uint32_t live_tasks; /* this thread only; see np_worker_live */
+  uint64_t started, switches;
+  np_task outside; /* stands for code that runs in no task */
+  void *state;     /* the lua_State of script, when it is ours */
+  void (*step)(np_worker *worker, np_task *task); /* of tasks with none */
+  np_value staged; /* what Lua put together to send; see bind */
+  np_object **staged_handles;
+  uint32_t staged_count, staged_capacity;
+  np_value staged_key;
+  np_value *promoted; /* messages that will take the place of slots */
+  uint32_t promoted_count;
+  pthread_t thread;
+  bool has_thread, is_ours;
+  /* Guarded by engine->idle. */
+  bool asleep;
+  int64_t asleep_until;
+  _Atomic bool stopping;
+  int64_t stop_by; /* written before stopping: when to give up on tasks */
+  /* Read by anybody: counters that only this worker writes. */
+  _Atomic uint64_t counted_tasks, counted_live;
+};
+
+struct np_engine {
+  pid_t pid;
+  np_context *root;
+  _Atomic uint32_t thread_count; /* workers 1..thread_count have threads */
+  np_worker *workers[NP_WORKERS_MAX + 1];
+  /* The queue of spawned tasks. */
+  np_lock pool_lock;
+  np_task *pool_first, *pool_last; /* linked by waiter.next */
+  _Atomic uint32_t pool_count;
+  /* Who sleeps: a deadlock is found by the last to lie down. */
+  np_lock idle_lock;
+  uint32_t asleep;
+  _Atomic int32_t outsiders; /* things that may post from outside: signals, I/O */
+  np_waiter *main_waiter;  /* told of a deadlock; worker 0 only */
+  uint32_t spin_threads;   /* 0: more threads than CPUs, do not spin */
+  void *script; /* of the room above */
+};
+
+/* An engine with worker 0 only. `ours`: its loop is ours too (the executable).
+ * NULL when there is no memory or no descriptor. */
+np_engine *np_engine_open(bool ours, uint64_t seed);
+/* Starts threads for workers 1..count, once; `run` is each thread's body, which
+ * calls np_worker_loop. NP_LIMIT: too many. */
+np_status np_engine_start(np_engine *engine, uint32_t count,
+                          void (*run)(np_worker *worker));
+/* Cancels the root, lets the workers' tasks unwind for at most `grace` ns,
+ * joins the threads, frees everything. The caller has seen to it that no task
+ * of worker 0 runs. */
+void np_engine_close(np_engine *engine, int64_t grace);
+
+/* A new task of this worker in `scope`, not yet ready (np_ready_push). NULL
+ * when there is no memory. */
+np_task *np_task_new(np_worker *worker, np_context *scope, uint32_t options);
+/* The end of a task: tells scope and joiners, frees the record for the next.
+ * `result` (taken over) is what joiners elsewhere get. */
+void np_task_end(np_worker *worker, np_task *task, int32_t state,
+                 np_value result);
+/* The first half of np_task_end, if it shall come early. */
+void np_task_end_outcome(np_worker *worker, np_task *task, int32_t state,
+                         np_value result);
+np_task *np_task_find(np_worker *worker, uint32_t slot, uint32_t generation);
+
+/* Puts a spawned task (np_task_spawn_new) in the pool, or in the mailbox of
+ * worker `target` (1..); NP_LIMIT when the pool is full (the caller still owns
+ * it). With no threads, or in a bubble, it becomes ready here. */
+np_status np_engine_spawn(np_worker *from, np_task *task, uint32_t target);
+/* A record outside any slab, for a task no worker has begun. */
+np_task *np_task_spawn_new(np_worker *from, np_context *scope,
+                           uint32_t options);
+
+/* A worker takes a spawned task: the record moves into its slab. */
+np_status np_task_adopt(np_worker *worker, np_task *task);
+
+/* The next task to run, its front filled; NULL when there is none and `until`
+ * (np_clock time) has passed, or the worker is told to stop. The record of the
+ * worker's outside is returned when what it waits for has come. */
+np_task *np_worker_next(np_worker *worker, int64_t until);
+/* Runs tasks until told to stop. */
+void np_worker_loop(np_worker *worker);
+static inline void np_worker_step(np_worker *worker, np_task *task) {
+  (task->step != NULL ? task->step : worker->step)(worker, task);
+}
+/* Undoes the current task's wait, whoever may have ended it already: it was
+ * begun where nothing can yield. A value that had come for it is lost. */
+void np_worker_withdraw(np_worker *worker);
+/* Wakes a sleeping worker so that it looks around. Any thread. */
+void np_worker_nudge(np_worker *worker);
+
+#endif
