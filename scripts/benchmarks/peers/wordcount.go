@@ -4,9 +4,12 @@
 //
 //	wordcount [-letters] [-least N] [-huge] [-top N] DIR
 //
-// One goroutine a processor takes directories from a shared stack, reads each
-// file with plain system calls into a buffer of its own and counts into a table
-// of its own. The tables are cut by hash, so that merging them is parallel too.
+// One goroutine a processor takes directories from a shared stack and reads
+// each file with plain system calls into a buffer of its own. Counting is a
+// matter of cache misses, so it has two phases: each goroutine counts in a
+// front that fits its cache and writes what it drops from there, and every long
+// word, to one of many partitions by hash; then the partitions are counted, in
+// parallel, in tables that fit the cache too. wordcount_limit.c does the same.
 package main
 
 import (
@@ -28,145 +31,62 @@ import (
 )
 
 const (
-	partBits  = 6
-	parts     = 1 << partBits
-	batch     = 32      // words hashed before any of them is looked up
-	inlineKey = 16      // key bytes that fit an entry
-	chunkSize = 1 << 21 // arena block
-	bufSize   = 1 << 18 // grows only for a longer word
+	partitionBits = 10
+	partitions    = 1 << partitionBits
+	frontSize     = 1 << 14 // entries, in pairs: 512 KiB
+	inlineKey     = 16      // key bytes that fit an entry
+	header        = 12      // of a record: tag, count, length
+	slack         = 16      // readable bytes behind a key
+	chunkSize     = 1 << 13 // of a partition
+	arenaSize     = 1 << 24
+	bufSize       = 1 << 18 // grows only for a longer word
 )
 
-// Tables and arenas on huge pages: by hand, the runtime does not ask for them.
+// Partitions on huge pages: by hand, the runtime does not ask for them.
 var huge = flag.Bool("huge", false, "ask for huge pages")
 
 // ---- memory ----
 
-// allocate returns zeroed elements that hold no pointers.
-func allocate[T any](n int) []T {
-	var zero T
-	size := n * int(unsafe.Sizeof(zero))
-	if !*huge || size < 1<<21 {
-		return make([]T, n)
+// allocate returns zeroed bytes.
+func allocate(size int) []byte {
+	if !*huge {
+		return make([]byte, size)
 	}
-	// A huge page starts at a multiple of its size: map one more, cut to fit.
-	mem, err := syscall.Mmap(-1, 0, size+1<<21, syscall.PROT_READ|syscall.PROT_WRITE,
+	const page = 1 << 21
+	mem, err := syscall.Mmap(-1, 0, size+page, syscall.PROT_READ|syscall.PROT_WRITE,
 		syscall.MAP_PRIVATE|syscall.MAP_ANON)
 	if err != nil {
 		fail(err)
 	}
-	base := uintptr(unsafe.Pointer(&mem[0]))
-	mem = mem[-base&(1<<21-1):]
-	syscall.Madvise(mem[:size], 14) // MADV_HUGEPAGE; a refusal changes only speed
-	return unsafe.Slice((*T)(unsafe.Pointer(&mem[0])), n)
+	mem = mem[-uintptr(unsafe.Pointer(&mem[0]))&(page-1):][:size]
+	syscall.Madvise(mem, syscall.MADV_HUGEPAGE) // a refusal changes only speed
+	return mem
 }
-
-// Blocks of all arenas, so that a key is named by one number anywhere.
-var (
-	chunks    [1 << 16][]byte
-	chunkLast atomic.Uint32
-)
-
-type arena struct {
-	id   uint32
-	free []byte
-	used int
-}
-
-func (a *arena) put(key []byte) uint64 {
-	if a.used+len(key) > len(a.free) {
-		a.id, a.used = chunkLast.Add(1), 0
-		a.free = allocate[byte](max(chunkSize, len(key)))
-		chunks[a.id] = a.free
-	}
-	at := uint64(a.id)<<32 | uint64(a.used)
-	a.used += copy(a.free[a.used:], key)
-	return at
-}
-
-// ---- table ----
 
 // An entry is free while its count is 0. A key of up to 16 bytes is in lo and
-// hi; of a longer one lo is the hash and hi says where the bytes are.
+// hi; of a longer one lo has the first 8 bytes and hi says where all are: the
+// chunk and the offset in it.
 type entry struct {
 	lo, hi uint64
 	count  uint32
 	length uint32
-	tag    uint32 // low half of the hash: the home slot, at any table size
+	tag    uint32 // of the hash: high bits the partition, low bits the slot
 	_      uint32
 }
 
-func (e *entry) key() []byte {
-	if e.length <= inlineKey {
-		var key [inlineKey]byte
-		binary.LittleEndian.PutUint64(key[:8], e.lo)
-		binary.LittleEndian.PutUint64(key[8:], e.hi)
-		return append([]byte(nil), key[:e.length]...)
-	}
-	return chunks[e.hi>>32][uint32(e.hi):][:e.length]
-}
+// ---- first phase: the front and the partitions ----
 
-type table struct {
-	entries []entry
-	used    int
-}
-
-func (t *table) grow() {
-	old := t.entries
-	t.entries = allocate[entry](2 * len(old))
-	mask := uint32(len(t.entries) - 1)
-	for i := range old {
-		if old[i].count == 0 {
-			continue
-		}
-		at := old[i].tag & mask
-		for t.entries[at].count != 0 {
-			at = (at + 1) & mask
-		}
-		t.entries[at] = old[i]
-	}
-}
-
-// find returns the entry of a key, or the free one where it belongs.
-func (t *table) find(lo, hi uint64, length, tag uint32, key []byte) *entry {
-	entries := t.entries
-	mask := len(entries) - 1
-	for at := int(tag) & mask; ; at = (at + 1) & mask {
-		e := &entries[at]
-		if e.count == 0 {
-			return e
-		}
-		if e.lo != lo || e.length != length {
-			continue
-		}
-		if length <= inlineKey && e.hi == hi || length > inlineKey && bytes.Equal(e.key(), key) {
-			return e
-		}
-	}
-}
-
-func (t *table) full() bool { return t.used*8 >= len(t.entries)*5 }
-
-// ---- counting ----
-
-type word struct {
-	lo, hi, hash uint64
-	key          []byte
-}
+// A chunk holds records; its length is what is used of its capacity.
+type chunk []byte
 
 type counter struct {
-	tables [parts]table
-	arena  arena
-	words  [batch]word
-	n      int
-	sink   uint32
+	front      *[frontSize]entry
+	partitions [partitions][]chunk
+	arena      []byte
 }
 
 func newCounter() *counter {
-	c := new(counter)
-	for i := range c.tables {
-		c.tables[i].entries = allocate[entry](1 << 8)
-	}
-	return c
+	return &counter{front: new([frontSize]entry)}
 }
 
 const k0, k1 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
@@ -180,78 +100,176 @@ func load(p unsafe.Pointer, at int) uint64 {
 	return *(*uint64)(unsafe.Add(p, at))
 }
 
+// loadKey takes up to 16 bytes; it reads 16.
+func loadKey(p unsafe.Pointer, n int) (lo, hi uint64) {
+	if n <= 8 {
+		return load(p, 0) & (^uint64(0) >> ((64 - 8*uint(n)) & 63)), 0
+	}
+	return load(p, 0), load(p, 8) & (^uint64(0) >> ((128 - 8*uint(n)) & 63))
+}
+
+func recordSize(n int) int { return (header + n + 3) &^ 3 }
+
+// record makes one and returns where its key goes.
+func (c *counter) record(tag, count uint32, n int) []byte {
+	list := &c.partitions[tag>>(32-partitionBits)]
+	size := recordSize(n)
+	last := len(*list) - 1
+	if last < 0 || len((*list)[last])+size+slack > cap((*list)[last]) {
+		*list = append(*list, c.chunk(size+slack))
+		last++
+	}
+	old := (*list)[last]
+	all := old[:len(old)+size]
+	(*list)[last] = all
+	r := all[len(old):]
+	binary.LittleEndian.PutUint32(r, tag)
+	binary.LittleEndian.PutUint32(r[4:], count)
+	binary.LittleEndian.PutUint32(r[8:], uint32(n))
+	return r[header:cap(r)]
+}
+
+func (c *counter) chunk(least int) chunk {
+	size := max(chunkSize, least)
+	if size > len(c.arena) {
+		c.arena = allocate(max(arenaSize, size))
+	}
+	taken := c.arena[:0:size]
+	c.arena = c.arena[size:]
+	return taken
+}
+
+func (c *counter) drop(e *entry) {
+	key := c.record(e.tag, e.count, int(e.length))
+	binary.LittleEndian.PutUint64(key, e.lo)
+	binary.LittleEndian.PutUint64(key[8:], e.hi)
+}
+
+func (c *counter) dropAll() {
+	for i := range c.front {
+		if c.front[i].count > 0 {
+			c.drop(&c.front[i])
+		}
+	}
+}
+
+func (c *counter) addLong(key []byte) {
+	p, n := unsafe.Pointer(unsafe.SliceData(key)), len(key)
+	h := uint64(n)
+	for i := 0; i < n-8; i += 8 {
+		h = mix(load(p, i)^k0^h, k1)
+	}
+	h = mix(load(p, n-8)^k0^h, k1)
+	copy(c.record(uint32(h), 1, n), key)
+}
+
 // add takes a word that at least 16 readable bytes follow.
 func (c *counter) add(key []byte) {
-	w := &c.words[c.n]
+	n := len(key)
+	if n > inlineKey {
+		c.addLong(key)
+		return
+	}
+	lo, hi := loadKey(unsafe.Pointer(unsafe.SliceData(key)), n)
+	hash := mix(lo^k0, hi^(k1+uint64(n)))
+	at := hash & (frontSize - 2) // a pair is one cache line
+	a, b := &c.front[at], &c.front[at+1]
+	if a.lo == lo && a.hi == hi && a.length == uint32(n) {
+		a.count++
+		return
+	}
+	if b.lo == lo && b.hi == hi && b.length == uint32(n) {
+		b.count++
+		return
+	}
+	if b.count < a.count { // the rarer one goes, so that frequent words stay
+		a = b
+	}
+	if a.count > 0 {
+		c.drop(a)
+	}
+	*a = entry{lo: lo, hi: hi, count: 1, length: uint32(n), tag: uint32(hash)}
+}
+
+// ---- second phase: a table a partition ----
+
+type table struct {
+	entries []entry
+	used    int
+	chunks  []chunk // of the partition that is being counted
+}
+
+// key returns a copy of the key of an entry.
+func (t *table) key(e *entry) []byte {
+	if e.length > inlineKey {
+		return bytes.Clone(t.long(e))
+	}
+	var key [inlineKey]byte
+	binary.LittleEndian.PutUint64(key[:8], e.lo)
+	binary.LittleEndian.PutUint64(key[8:], e.hi)
+	return bytes.Clone(key[:e.length])
+}
+
+func (t *table) long(e *entry) []byte {
+	return t.chunks[e.hi>>32][uint32(e.hi):][:e.length]
+}
+
+func (t *table) grow() {
+	old := t.entries
+	t.entries = make([]entry, 2*len(old))
+	mask := len(t.entries) - 1
+	for i := range old {
+		if old[i].count == 0 {
+			continue
+		}
+		at := int(old[i].tag) & mask
+		for t.entries[at].count != 0 {
+			at = (at + 1) & mask
+		}
+		t.entries[at] = old[i]
+	}
+}
+
+// add counts the key of a record; hi is where it is, if it is long.
+func (t *table) add(tag, count uint32, key []byte, hi uint64) {
 	p, n := unsafe.Pointer(unsafe.SliceData(key)), len(key)
-	w.key = key
-	switch {
-	case n <= 8:
-		w.lo = load(p, 0) & (^uint64(0) >> ((64 - 8*uint(n)) & 63))
-		w.hi = 0
-		w.hash = mix(w.lo^k0, k1+uint64(n))
-	case n <= inlineKey:
-		w.lo = load(p, 0)
-		w.hi = load(p, 8) & (^uint64(0) >> ((128 - 8*uint(n)) & 63))
-		w.hash = mix(w.lo^k0, w.hi^(k1+uint64(n)))
-	default:
-		h := uint64(n)
-		for i := 0; i < n-8; i += 8 {
-			h = mix(load(p, i)^k0^h, k1)
-		}
-		w.hash = mix(load(p, n-8)^k0^h, k1)
-		w.lo = w.hash
+	lo := load(p, 0)
+	if n <= inlineKey {
+		lo, hi = loadKey(p, n)
 	}
-	if c.n++; c.n == batch {
-		c.flush()
+	entries := t.entries
+	mask := len(entries) - 1
+	for at := int(tag) & mask; ; at = (at + 1) & mask {
+		e := &entries[at]
+		if e.count == 0 {
+			*e = entry{lo: lo, hi: hi, count: count, length: uint32(n), tag: tag}
+			break
+		}
+		if e.lo != lo || e.length != uint32(n) {
+			continue
+		}
+		if n <= inlineKey && e.hi == hi ||
+			n > inlineKey && e.tag == tag && bytes.Equal(t.long(e), key) {
+			e.count += count
+			return
+		}
+	}
+	if t.used++; t.used*8 >= len(t.entries)*5 {
+		t.grow()
 	}
 }
 
-// flush counts the waiting words. The first pass only touches each home slot:
-// these loads do not wait for each other, so their cache misses overlap.
-func (c *counter) flush() {
-	words := c.words[:c.n]
-	for i := range words {
-		t := &c.tables[words[i].hash>>(64-partBits)]
-		c.sink += t.entries[int(uint32(words[i].hash))&(len(t.entries)-1)].count
-	}
-	for i := range words {
-		w := &words[i]
-		t := &c.tables[w.hash>>(64-partBits)]
-		e := t.find(w.lo, w.hi, uint32(len(w.key)), uint32(w.hash), w.key)
-		if e.count++; e.count > 1 {
-			continue
-		}
-		e.lo, e.hi, e.length, e.tag = w.lo, w.hi, uint32(len(w.key)), uint32(w.hash)
-		if len(w.key) > inlineKey {
-			e.hi = c.arena.put(w.key)
-		}
-		if t.used++; t.full() {
-			t.grow()
-		}
-	}
-	c.n = 0
-}
-
-// merge adds one part of another counter to ours.
-func (t *table) merge(from *table) {
-	for i := range from.entries {
-		f := &from.entries[i]
-		if f.count == 0 {
-			continue
-		}
-		var key []byte
-		if f.length > inlineKey {
-			key = f.key()
-		}
-		e := t.find(f.lo, f.hi, f.length, f.tag, key)
-		if e.count > 0 {
-			e.count += f.count
-			continue
-		}
-		*e = *f
-		if t.used++; t.full() {
-			t.grow()
+// count counts a partition; the table keeps the size that the last one needed.
+func (t *table) count(chunks []chunk) {
+	clear(t.entries)
+	t.used, t.chunks = 0, chunks
+	for i, c := range chunks {
+		for at := 0; at < len(c); {
+			r := c[at:]
+			n := int(binary.LittleEndian.Uint32(r[8:]))
+			t.add(binary.LittleEndian.Uint32(r), binary.LittleEndian.Uint32(r[4:]),
+				r[header:header+n], uint64(i)<<32|uint64(at+header))
+			at += recordSize(n)
 		}
 	}
 }
@@ -305,7 +323,6 @@ func (r *reader) file(dir int, name string) {
 		last := got == 0 || kept == 0 && got < room // a short read is the end
 		data := r.buf[:kept+got]
 		at := r.split(data, last)
-		r.flush() // its words lie in the buffer
 		if last {
 			break
 		}
@@ -414,7 +431,7 @@ func (t *table) top(n int) []found {
 		if e.count < least {
 			continue
 		}
-		best = append(best, found{e.count, e.key()})
+		best = append(best, found{e.count, t.key(e)})
 		if n > 0 && len(best) >= 2*n {
 			slices.SortFunc(best, byCount)
 			best = best[:n]
@@ -467,16 +484,19 @@ func main() {
 			r.directory(dir, todo)
 			todo.done()
 		}
+		r.dropAll()
 	})
 
 	var next atomic.Int32
-	var best [parts][]found
+	var best [partitions][]found
 	everywhere(workers, func(int) {
-		for i := next.Add(1) - 1; i < parts; i = next.Add(1) - 1 {
-			t := &counters[0].tables[i]
-			for _, other := range counters[1:] {
-				t.merge(&other.tables[i])
+		t := &table{entries: make([]entry, 256)}
+		for i := next.Add(1) - 1; i < partitions; i = next.Add(1) - 1 {
+			var chunks []chunk
+			for _, c := range counters {
+				chunks = append(chunks, c.partitions[i]...)
 			}
+			t.count(chunks)
 			best[i] = t.top(*limit)
 		}
 	})
