@@ -42,6 +42,7 @@ struct np_worker {
   /* Guarded by engine->idle. */
   bool asleep;
   int64_t asleep_until;
+  int exit_status; /* of the command, when its main task has ended */
   _Atomic bool stopping;
   int64_t stop_by; /* written before stopping: when to give up on tasks */
   /* Read by anybody: counters that only this worker writes. */

@@ -90,9 +90,23 @@ static int park(lua_State *L) {
 
 static int stop(lua_State *L) {
   np_worker *worker = lua_touserdata(L, lua_upvalueindex(1));
+  worker->exit_status = (int)luaL_optinteger(L, 1, 0);
+  worker->stop_by = np_clock_now(); /* All tasks of the main scope ended. */
   atomic_store(&worker->stopping, true);
-  (void)L;
   return 0;
+}
+
+/* Runs the scheduler from code that is in no task (the modules' own start-up)
+ * until what that code waits for has come. */
+static int pump(lua_State *L) {
+  np_worker *worker = lua_touserdata(L, lua_upvalueindex(1));
+  np_task *task;
+  while ((task = np_worker_next(worker, NP_NEVER)) != NULL) {
+    if (task == &worker->outside) break;
+    np_worker_step(worker, task);
+  }
+  lua_pushinteger(L, task != NULL ? worker->waker.front.code : NP_CANCELED);
+  return 1;
 }
 
 static lua_State *fresh_coroutine(np_worker *worker, np_task *task) {
@@ -159,6 +173,9 @@ static void push_own(np_worker *worker, const np_script_config *config) {
   lua_pushlightuserdata(L, worker);
   lua_pushcclosure(L, stop, 1);
   lua_setfield(L, -2, "stop");
+  lua_pushlightuserdata(L, worker);
+  lua_pushcclosure(L, pump, 1);
+  lua_setfield(L, -2, "pump");
   if (config->library != NULL)
     lua_pushstring(L, config->library);
   else

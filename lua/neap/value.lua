@@ -35,6 +35,7 @@ local function arrive(kind, pointer)
     C.npl_object_release(pointer)
     return object
   end
+  if not arrivals[kind] then require(HOMES[kind]) end
   object = arrivals[kind](pointer)
   known[key] = object
   return object
