@@ -77,8 +77,12 @@ static inline np_wait *claim_first(np_channel *channel, np_list *list) {
   return NULL;
 }
 
+/* A slot is free as soon as its number is told: Lua reads it at once. */
 static inline int32_t hand_value(np_waker *me, np_value value) {
-  if (value.tag == NP_SLOT) return (int32_t)value.as.slot;
+  if (np_likely(value.tag == NP_SLOT)) {
+    np_slot_give(me, value.as.slot);
+    return (int32_t)value.as.slot;
+  }
   me->front.received = value;
   return NP_MESSAGE;
 }
@@ -136,12 +140,8 @@ int32_t np_channel_send_now(np_waker *me, np_channel *channel, np_value *value,
   np_wait *receiver = claim_first(channel, &channel->object.waits);
   if (receiver != NULL) {
     np_waiter *waiter = receiver->waiter;
-    if (value->tag == NP_SLOT) {
-      waiter->code = (int32_t)value->as.slot;
-    } else {
-      receiver->value = *value;
-      waiter->code = NP_MESSAGE;
-    }
+    receiver->value = *value;
+    waiter->code = value->tag == NP_SLOT ? (int32_t)value->as.slot : NP_MESSAGE;
     *woken = waiter;
     return NP_OK;
   }

@@ -252,7 +252,9 @@ void np_waiter_resumed(np_waker *me, np_waiter *waiter) {
     if (waiter->code == NP_MESSAGE) {
       me->front.received = wait->value;
       wait->value.tag = NP_NOTHING;
-    } else if (waiter->code == NP_CLOSED && wait->sends) {
+    } else if (wait->value.tag == NP_SLOT) {
+      /* A receiver has its slot's number in the code; a sender whose channel
+       * was closed gets its own back. */
       take_back_value(me, wait);
     }
   }

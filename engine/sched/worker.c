@@ -1,7 +1,6 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/thread.h"
-#include "csp/channel.h"
 #include "sched/engine.h"
 
 #define POLL_EVERY 64           /* switches between two looks around */
@@ -309,12 +308,14 @@ void np_worker_withdraw(np_worker *worker) {
     /* Its claimer hands it over any moment now. */
     while (!unlink_ready(me, waiter))
       if (!np_mailbox_drain(me)) np_cpu_pause();
-    if (waiter->code == NP_MESSAGE && waiter->winner >= 0)
-      np_value_drop(&waiter->waits[waiter->winner].value);
-    else if (waiter->code >= 0 && waiter->winner >= 0 &&
-             !waiter->waits[waiter->winner].sends &&
-             waiter->waits[waiter->winner].object->kind == &np_channel_kind)
-      np_slot_give(me, (uint32_t)waiter->code);
+    if (waiter->winner >= 0) {
+      np_value *value = &waiter->waits[waiter->winner].value;
+      if (value->tag == NP_SLOT)
+        np_slot_give(me, value->as.slot);
+      else
+        np_value_drop(value);
+      value->tag = NP_NOTHING;
+    }
   }
   waiter->deaf = false;
   np_waiter_leave(me, waiter);
