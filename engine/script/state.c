@@ -207,6 +207,11 @@ static int open_protected(lua_State *L) {
   lua_call(L, 1, 1);
   script->fresh = keep_handler(L, "fresh");
   script->failed = keep_handler(L, "failed");
+  if (!config->guest) { /* A guest's host has a print of its own. */
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "neap.cli.print");
+    lua_call(L, 1, 0);
+  }
   return 0;
 }
 

@@ -26,13 +26,6 @@ local function report(e)
   return e.kind == 'deadlock' and 2 or 1
 end
 
---- One write a line: lines of different tasks never mix.
-local function print_line(...)
-  local parts, count = { ... }, select('#', ...)
-  for index = 1, count do parts[index] = tostring(parts[index]) end
-  io.stdout:write(table.concat(parts, '\t', 1, count) .. '\n')
-end
-
 -- A script's own directory is looked in for its modules.
 local function add_to_path(file)
   local directory = file:match '^(.*)/[^/]*$' or '.'
@@ -89,7 +82,6 @@ end
 
 local function main(argv)
   C.npl_main(W, true)
-  print = print_line -- luacheck: globals print
   local ok, status = xpcall(dispatch, errors.catch, argv)
   if not ok then status = report(status) end
   native.own.stop(status)
