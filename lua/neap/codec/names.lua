@@ -104,13 +104,16 @@ local function load_module(name, place)
     place, reason)))
 end
 
+-- A module may fill itself in when it is first asked, as `neap` does; a strict one raises.
+local function member(module, key) return module[key] end
+
 --- @param place string this state, for messages: 'worker 2'
 function names.resolve(text, place)
   local entry = parts[text] or split(text)
   local module, key = load_module(entry[1], place), entry[2]
   if key == nil then return module end
-  local value = type(module) == 'table' and rawget(module, key) or nil
-  if value ~= nil then return value end
+  local ok, value = pcall(member, module, key)
+  if ok and value ~= nil then return value end
   local path = entry[1] .. '.' .. key
   return errors.raise(errors.unsendable(path, ('is not in the module `%s` of %s'):format(
     entry[1], place)))
