@@ -37,7 +37,7 @@ static void *cancel_on_signal(void *argument) {
     np_value cause;
     if (np_value_string(&cause, text, sizeof text - 1) != NP_OK)
       cause.tag = NP_NOTHING;
-    np_context_end(NULL, engine->root, NP_CANCELED, cause);
+    np_engine_interrupt(engine, cause);
   }
   return NULL;
 }

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/barrier.h"
 
 static void context_free(np_object *object);
 static int32_t context_ready(np_object *object) {
@@ -155,20 +156,34 @@ static void take_children(np_context *context, np_context **ending) {
   }
 }
 
-/* Under the lock: claims the members that are parked; tells the others. */
-static np_waiter *claim_members(np_context *context) {
-  np_waiter *claimed = NULL;
+/* Claims the members that are parked and adds them to *claimed; tells the
+ * others. True if one of another worker seemed to run. */
+static bool claim_round(np_waker *me, np_context *context,
+                        np_waiter **claimed) {
+  bool unsure = false;
   np_link *end = &context->members.head;
   for (np_link *link = end->prev; link != end; link = link->prev) {
     np_waiter *waiter = np_container_of(link, np_waiter, member);
     if (!waiter->deaf && np_waiter_claim(waiter)) {
       waiter->code = NP_CANCELED;
-      waiter->next = claimed;
-      claimed = waiter;
+      waiter->next = *claimed;
+      *claimed = waiter;
     } else {
+      unsure |= waiter->waker != me;
       np_waker_call(waiter->waker);
     }
   }
+  return unsure;
+}
+
+/* Under the lock. A member of another worker may have parked just before it
+ * could see the new state: after a barrier in all threads we see that it has,
+ * or it will see the state. */
+static np_waiter *claim_members(np_waker *me, np_context *context) {
+  np_waiter *claimed = NULL;
+  if (!claim_round(me, context, &claimed)) return claimed;
+  np_barrier_all();
+  claim_round(me, context, &claimed);
   return claimed;
 }
 
@@ -184,7 +199,7 @@ static bool end_one(np_waker *me, np_context *context, int32_t state,
   /* seq_cst: stored before the claims below are tried; see waiter.h. */
   atomic_store_explicit(&context->state, state, memory_order_seq_cst);
   take_children(context, ending);
-  np_waiter *claimed = claim_members(context);
+  np_waiter *claimed = claim_members(me, context);
   np_lock_leave(&context->object.lock);
 
   while (claimed != NULL) {

@@ -2,12 +2,15 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/barrier.h"
 #include "csp/context.h"
 
 np_status np_waker_init(np_waker *waker, uint64_t seed) {
   *waker = (np_waker){.front.budget = NP_BUDGET};
   np_timers_init(&waker->own_timers, false, 0);
   waker->timers = &waker->own_timers;
+  waker->alone = true;
+  waker->strong = !np_barrier_register();
   np_random_seed(&waker->random, seed);
   atomic_init(&waker->mailbox, NULL);
   atomic_init(&waker->attention, 0);
@@ -141,7 +144,12 @@ void np_bubble_parked(np_waker *me, np_bubble *bubble) {
 void np_waiter_park(np_waker *me, np_waiter *waiter) {
   waiter->winner = -1;
   if (np_unlikely(waiter->bubble != NULL)) np_bubble_parked(me, waiter->bubble);
-  atomic_store_explicit(&waiter->state, NP_WAITS, memory_order_seq_cst);
+  if (np_unlikely(me->strong)) {
+    atomic_store_explicit(&waiter->state, NP_WAITS, memory_order_seq_cst);
+    return;
+  }
+  atomic_store_explicit(&waiter->state, NP_WAITS, memory_order_release);
+  atomic_signal_fence(memory_order_seq_cst); /* The compiler's half. */
 }
 
 static bool has_ended(const np_waiter *waiter) {

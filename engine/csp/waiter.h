@@ -10,9 +10,12 @@
  * stand in; the rest of a waiter belongs to its worker, but between claim and
  * hand-over to the claimer.
  *
- * Memory order. PARKED is stored seq_cst before the context is looked at, and
- * an ending context stores its state before it tries to claim: one of the two
- * sees the other. A post to the mailbox releases what the claimer wrote (code,
+ * Memory order. A task stores PARKED, then looks at its context; an ending
+ * context stores its state, then tries to claim: one of the two must see the
+ * other. Parking is frequent and ending is rare, so the ending side makes all
+ * threads pass a barrier before it believes that a task of another worker runs
+ * (base/barrier.h); without that call PARKED is stored seq_cst. While the
+ * engine has one thread (`alone`) a claim needs no atomic step at all. A post to the mailbox releases what the claimer wrote (code,
  * value); the drain acquires it. `sleeping` and `mailbox` are both seq_cst: a
  * worker says that it sleeps, then looks at the mailbox once more; a poster
  * posts, then looks whether it sleeps. */
@@ -93,6 +96,8 @@ struct np_waker {
   uint32_t *free_slots;    /* of the value table, last freed first */
   uint32_t free_count, slot_high, slot_capacity;
   uint32_t shuffle; /* nonzero: the next task is drawn, not taken */
+  bool alone;       /* no other thread of this engine; set before one starts */
+  bool strong;      /* no process-wide barrier here: parking must be seq_cst */
   np_random random;
   /* Written by other threads, on a line of its own. */
   _Alignas(64) _Atomic(np_waiter *) mailbox;
@@ -156,6 +161,12 @@ static inline np_waiter *np_ready_pop(np_waker *me) {
 /* Any thread: true for the one caller that may (and must) wake it. */
 static inline bool np_waiter_claim(np_waiter *waiter) {
   uint32_t waits = NP_WAITS;
+  if (waiter->waker->alone) {
+    if (atomic_load_explicit(&waiter->state, memory_order_relaxed) != waits)
+      return false;
+    atomic_store_explicit(&waiter->state, NP_CLAIMED, memory_order_relaxed);
+    return true;
+  }
   return atomic_compare_exchange_strong_explicit(
       &waiter->state, &waits, NP_CLAIMED, memory_order_seq_cst,
       memory_order_relaxed);

@@ -44,6 +44,7 @@ np_engine *np_engine_open(bool ours, uint64_t seed) {
   engine->pid = getpid();
   np_lock_init(&engine->pool_lock);
   np_lock_init(&engine->idle_lock);
+  np_lock_init(&engine->interrupt_lock);
   engine->workers[0] = new_worker(engine, 0, seed);
   if (engine->workers[0] == NULL) goto free_engine;
   engine->workers[0]->is_ours = ours;
@@ -78,6 +79,8 @@ static np_status start_worker(np_engine *engine, uint32_t number,
   thread_start *start = np_alloc(sizeof *start);
   if (worker == NULL || start == NULL) goto fail;
   worker->is_ours = true;
+  worker->waker.alone = false;
+  engine->workers[0]->waker.alone = false;
   engine->workers[number] = worker;
   np_context_join(engine->root, &worker->outside.waiter);
   *start = (thread_start){worker, run};
@@ -139,6 +142,7 @@ void np_engine_close(np_engine *engine, int64_t grace) {
   for (uint32_t i = 0; i <= engine->thread_count; i++)
     np_context_quit(&engine->workers[i]->outside.waiter);
   np_object_release(&engine->root->object);
+  np_value_drop(&engine->interrupt_cause);
   for (uint32_t i = engine->thread_count + 1; i-- > 0;)
     free_worker(engine->workers[i]);
   np_free(engine);

@@ -62,6 +62,9 @@ struct np_engine {
   np_lock idle_lock;
   uint32_t asleep;
   _Atomic int32_t outsiders; /* things that may post from outside: signals, I/O */
+  np_lock interrupt_lock; /* guards the cause until `interrupted` is set */
+  np_value interrupt_cause;
+  _Atomic bool interrupted;
   np_waiter *main_waiter;  /* told of a deadlock; worker 0 only */
   uint32_t spin_threads;   /* 0: more threads than CPUs, do not spin */
   void *script; /* of the room above */
@@ -101,6 +104,10 @@ np_task *np_task_spawn_new(np_worker *from, np_context *scope,
 
 /* A worker takes a spawned task: the record moves into its slab. */
 np_status np_task_adopt(np_worker *worker, np_task *task);
+
+/* Any thread of the process: cancels the root with `cause` (taken over), now if
+ * the engine has threads, else as soon as worker 0 looks up. */
+void np_engine_interrupt(np_engine *engine, np_value cause);
 
 /* The next task to run, its front filled; NULL when there is none and `until`
  * (np_clock time) has passed, or the worker is told to stop. The record of the

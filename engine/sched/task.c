@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/barrier.h"
 
 static void outcome_free(np_object *object) {
   np_outcome *outcome = np_container_of(object, np_outcome, object);
@@ -47,12 +48,18 @@ np_status np_outcome_cancel(np_waker *me, np_outcome *outcome,
   outcome->cause = cause;
   np_waiter *waiter = &task->waiter;
   /* A scope's wait hears this too: it ends its scope and waits on. */
-  if (!waiter->shielded && np_waiter_claim(waiter)) {
-    waiter->code = NP_CANCELED;
-    claimed = waiter;
-  } else {
-    np_waker_call(waiter->waker);
+  if (!waiter->shielded) {
+    bool won = np_waiter_claim(waiter);
+    if (!won && waiter->waker != me) { /* It may have parked just now. */
+      np_barrier_all();
+      won = np_waiter_claim(waiter);
+    }
+    if (won) {
+      waiter->code = NP_CANCELED;
+      claimed = waiter;
+    }
   }
+  if (claimed == NULL) np_waker_call(waiter->waker);
   np_lock_leave(&outcome->object.lock);
   if (claimed != NULL) np_wake(me, claimed);
   return NP_OK;

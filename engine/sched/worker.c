@@ -214,8 +214,37 @@ static bool advance_bubble(np_waker *me) {
   return true;
 }
 
+static void hear_interrupt(np_worker *worker) {
+  np_engine *engine = worker->engine;
+  np_lock_take(&engine->interrupt_lock);
+  np_value cause = engine->interrupt_cause;
+  engine->interrupt_cause.tag = NP_NOTHING;
+  np_lock_leave(&engine->interrupt_lock);
+  np_context_end(&worker->waker, engine->root, NP_CANCELED, cause);
+}
+
+void np_engine_interrupt(np_engine *engine, np_value cause) {
+  /* With threads every claim is atomic and any thread may cancel; without,
+   * worker 0 claims without an atomic step and must do it itself. */
+  if (atomic_load_explicit(&engine->thread_count, memory_order_acquire) != 0) {
+    np_context_end(NULL, engine->root, NP_CANCELED, cause);
+    return;
+  }
+  np_lock_take(&engine->interrupt_lock);
+  np_value_drop(&engine->interrupt_cause);
+  engine->interrupt_cause = cause;
+  np_lock_leave(&engine->interrupt_lock);
+  atomic_store_explicit(&engine->interrupted, true, memory_order_release);
+  np_worker_nudge(engine->workers[0]);
+}
+
 static bool look_around(np_worker *worker) {
   np_waker *me = &worker->waker;
+  if (np_unlikely(worker->number == 0 &&
+                  atomic_load_explicit(&worker->engine->interrupted,
+                                       memory_order_acquire)) &&
+      atomic_exchange(&worker->engine->interrupted, false))
+    hear_interrupt(worker);
   bool found = np_mailbox_drain(me);
   atomic_store_explicit(&me->attention, 0, memory_order_relaxed);
   if (me->own_timers.count != 0)
