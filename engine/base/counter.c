@@ -3,12 +3,16 @@
 #include <stdatomic.h>
 #include <string.h>
 #include "base/alloc.h"
-#include "base/assert.h"
+#include "base/entry.h"
+#include "base/front.h"
 
 /* How many keys a counter adds before it looks at its size again. */
 #define LOOK_EVERY 1024u
+/* An own table of this size is no faster than a front. */
+#define FRONT_FROM (UINT64_C(512) << 10)
 
 struct np_counter {
+  np_front *front;         /* once `own` is too large for the cache */
   np_table own;            /* until it is handed over */
   np_table_feeder *feeder; /* from then on; else NULL */
   np_counting *counting;
@@ -56,6 +60,7 @@ void np_counting_free(np_counting *counting) {
   if (counting == NULL) return;
   for (uint32_t i = 0; i < counting->workers; i++) {
     np_table_feeder_close(counting->counters[i].feeder);
+    np_front_free(counting->counters[i].front);
     np_table_clear(&counting->counters[i].own);
   }
   np_shared_table_free(atomic_load(&counting->shared));
@@ -120,12 +125,36 @@ static np_status hand_over(np_counter *counter) {
 
 static np_status look(np_counter *counter) {
   np_status status = NP_OK;
+  uint64_t bytes = np_table_bytes(&counter->own);
   counter->unseen = 0;
-  if (counter->feeder == NULL &&
-      np_table_bytes(&counter->own) >= counter->counting->hand_over_at)
+  if (counter->front == NULL && bytes >= FRONT_FROM)
+    status = np_front_open(&counter->front, counter->own.seed);
+  if (status == NP_OK && counter->feeder == NULL &&
+      bytes >= counter->counting->hand_over_at)
     status = hand_over(counter);
   show_size(counter);
   return status;
+}
+
+static np_status add_entries(np_counter *counter, const np_entry *entries,
+                             uint32_t n) {
+  if (counter->feeder != NULL)
+    return np_table_feeder_add_entries(counter->feeder, entries, n);
+  return np_table_add_entries(&counter->own, entries, n);
+}
+
+static np_status add_by_front(np_counter *counter, const char *base,
+                              const uint32_t *starts, const uint32_t *lengths,
+                              uint32_t n, uint64_t each) {
+  np_entry dropped[NP_FRONT_BATCH];
+  for (uint32_t at = 0; at < n; at += NP_FRONT_BATCH) {
+    uint32_t count = n - at < NP_FRONT_BATCH ? n - at : NP_FRONT_BATCH;
+    count = np_front_add(counter->front, base, starts + at, lengths + at, count,
+                         each, dropped);
+    np_status status = add_entries(counter, dropped, count);
+    if (np_unlikely(status != NP_OK)) return status;
+  }
+  return NP_OK;
 }
 
 np_status np_counter_add_batch(np_counter *counter, const char *base,
@@ -136,9 +165,8 @@ np_status np_counter_add_batch(np_counter *counter, const char *base,
     np_status status = look(counter);
     if (status != NP_OK) return status;
   }
-  if (counter->feeder != NULL)
-    return np_table_feeder_add_batch(counter->feeder, base, starts, lengths, n,
-                                     each);
+  if (counter->front != NULL)
+    return add_by_front(counter, base, starts, lengths, n, each);
   return np_table_add_batch(&counter->own, base, starts, lengths, n, each);
 }
 
@@ -156,6 +184,13 @@ np_status np_counter_add(np_counter *counter, const char *key, uint32_t length,
 np_status np_counter_finish(np_counter *counter) {
   np_status status = NP_OK;
   np_shared_table *shared = atomic_load(&counter->counting->shared);
+  np_entry entries[NP_FRONT_BATCH];
+  uint32_t n = 0;
+  while (counter->front != NULL &&
+         (n = np_front_drain(counter->front, entries)) > 0) {
+    status = add_entries(counter, entries, n);
+    if (status != NP_OK) return status;
+  }
   if (counter->feeder != NULL) {
     status = np_table_feeder_flush(counter->feeder);
     if (status != NP_OK) return status;

@@ -1,6 +1,7 @@
 /* counter.h - counts by key on many workers: count_by, native.
  * An np_counting belongs to one run of the operator; worker i uses counter i.
- * A counter starts with a table of its own; when that passes
+ * A counter starts with a table of its own, and puts a front (front.h) before
+ * it once that is too large for the CPU's cache. When it passes
  * NP_COUNTER_HAND_OVER it is poured into one shared table, and the worker feeds
  * that from then on. At the end the parts are combined into an np_counts.
  *

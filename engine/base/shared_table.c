@@ -4,7 +4,7 @@
 
 #include <string.h>
 #include "base/alloc.h"
-#include "base/assert.h"
+#include "base/entry.h"
 
 #define BATCH 32u
 
@@ -118,7 +118,7 @@ static np_status stage_text(np_table_feeder *feeder, np_entry *entry) {
 }
 
 static inline np_status stage(np_table_feeder *feeder, np_entry *entry) {
-  if (np_unlikely(entry->size > NP_KEY_INLINE + 1)) {
+  if (np_unlikely(np_entry_is_long(entry))) {
     if (entry->size > TEXT_SIZE / 4) return add_now(feeder, entry);
     np_status status = stage_text(feeder, entry);
     if (status != NP_OK) return status;
@@ -138,9 +138,18 @@ np_status np_table_feeder_add_batch(np_table_feeder *feeder, const char *base,
                                     uint64_t each) {
   np_entry entry;
   for (uint32_t i = 0; i < n; i++) {
-    np_assert(lengths[i] <= NP_KEY_MAX);
     np_entry_make(&entry, feeder->table->seed, base + starts[i], lengths[i],
                   each);
+    np_status status = stage(feeder, &entry);
+    if (np_unlikely(status != NP_OK)) return status;
+  }
+  return NP_OK;
+}
+
+np_status np_table_feeder_add_entries(np_table_feeder *feeder,
+                                      const np_entry *entries, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++) {
+    np_entry entry = entries[i];
     np_status status = stage(feeder, &entry);
     if (np_unlikely(status != NP_OK)) return status;
   }
@@ -150,7 +159,6 @@ np_status np_table_feeder_add_batch(np_table_feeder *feeder, const char *base,
 np_status np_table_feeder_add(np_table_feeder *feeder, const char *key,
                               uint32_t length, uint64_t count) {
   np_entry entry;
-  np_assert(length <= NP_KEY_MAX);
   np_entry_make_bare(&entry, feeder->table->seed, key, length, count);
   return stage(feeder, &entry);
 }

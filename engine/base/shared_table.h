@@ -38,6 +38,8 @@ np_status np_table_feeder_add_batch(np_table_feeder *feeder, const char *base,
                                     const uint32_t *starts,
                                     const uint32_t *lengths, uint32_t n,
                                     uint64_t each);
+np_status np_table_feeder_add_entries(np_table_feeder *feeder,
+                                      const np_entry *entries, uint32_t n);
 np_status np_table_feeder_add(np_table_feeder *feeder, const char *key,
                               uint32_t length, uint64_t count);
 /* Staged keys become visible. NP_NOMEM: some are still staged; call again. */

@@ -6,86 +6,17 @@
 #include <string.h>
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/entry.h"
 
 #define BATCH 32u
 #define FIRST_CAPACITY 64u
 #define ARENA_LEAST ((size_t)4 << 10)
 #define ARENA_MOST ((size_t)4 << 20)
 
-__extension__ typedef unsigned __int128 wide;
-
 typedef struct np_arena_block {
   struct np_arena_block *next;
   size_t size, used; /* of the whole block, header included */
 } np_arena_block;
-
-static const uint64_t salts[] = {UINT64_C(0xa0761d6478bd642f),
-                                 UINT64_C(0xe7037ed1a0b428db),
-                                 UINT64_C(0x8ebc6af09c88c6e3),
-                                 UINT64_C(0x589965cc75374cc3)};
-
-static inline uint64_t load64(const void *bytes) {
-  uint64_t word;
-  memcpy(&word, bytes, sizeof word);
-  return word;
-}
-
-static inline uint64_t mix(uint64_t a, uint64_t b) {
-  wide product = (wide)a * b;
-  return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/* Slots come from the top bits, parts from the bottom bits: all must be good,
- * so there is a second multiplication. */
-static inline uint32_t finish_hash(uint64_t mixed, uint32_t length) {
-  uint64_t hash = mix(mixed ^ salts[2], salts[3] ^ length);
-  return (uint32_t)(hash ^ hash >> 32);
-}
-
-static uint64_t mix_long(uint64_t seed, const char *key, uint32_t length) {
-  const char *last = key + length - 16;
-  uint64_t state = seed ^ salts[0];
-  for (; key < last; key += 16)
-    state = mix(load64(key) ^ salts[1], load64(key + 8) ^ state);
-  return mix(load64(last) ^ salts[1], load64(last + 8) ^ state);
-}
-
-static inline void make(np_entry *out, uint64_t seed, const char *key,
-                        uint32_t length, uint64_t count) {
-  static const unsigned char ones[32] = {255, 255, 255, 255, 255, 255,
-                                         255, 255, 255, 255, 255, 255,
-                                         255, 255, 255, 255};
-  uint64_t mixed;
-  if (np_likely(length <= NP_KEY_INLINE)) {
-    const unsigned char *mask = ones + NP_KEY_INLINE - length;
-    out->key.words[0] = load64(key) & load64(mask);
-    out->key.words[1] = load64(key + 8) & load64(mask + 8);
-    mixed =
-        mix(out->key.words[0] ^ seed ^ salts[0], out->key.words[1] ^ salts[1]);
-  } else {
-    mixed = mix_long(seed, key, length);
-    out->key.out.bytes = key;
-    out->key.out.check = mixed;
-  }
-  out->count = count;
-  out->hash = finish_hash(mixed, length);
-  out->size = length + 1;
-}
-
-void np_entry_make(np_entry *out, uint64_t seed, const char *key,
-                   uint32_t length, uint64_t count) {
-  make(out, seed, key, length, count);
-}
-
-void np_entry_make_bare(np_entry *out, uint64_t seed, const char *key,
-                        uint32_t length, uint64_t count) {
-  char padded[NP_KEY_INLINE] = {0};
-  if (length <= NP_KEY_INLINE) {
-    memcpy(padded, key, length);
-    key = padded;
-  }
-  make(out, seed, key, length, count); /* A long one is read to its end. */
-}
 
 static bool make_room(np_arena *arena, size_t wanted) {
   size_t size = arena->bytes < ARENA_LEAST ? ARENA_LEAST : arena->bytes;
@@ -204,20 +135,12 @@ np_status np_table_part_reserve(np_table_part *part, uint64_t keys) {
   return set_capacity(part, capacity);
 }
 
-static inline bool same_key(const np_entry *a, const np_entry *b) {
-  if (load64(&a->hash) != load64(&b->hash)) return false; /* and the size */
-  if (np_likely(a->size <= NP_KEY_INLINE + 1))
-    return ((a->key.words[0] ^ b->key.words[0]) |
-            (a->key.words[1] ^ b->key.words[1])) == 0;
-  return a->key.out.check == b->key.out.check &&
-         memcmp(a->key.out.bytes, b->key.out.bytes, a->size - 1) == 0;
-}
-
 /* The slot of the key, or the free one where it would go. */
 static inline np_entry *probe(const np_table_part *part,
                               const np_entry *entry) {
   uint32_t slot = home(part, entry->hash);
-  while (part->slots[slot].size != 0 && !same_key(&part->slots[slot], entry))
+  while (part->slots[slot].size != 0 &&
+         !np_entry_same(&part->slots[slot], entry))
     slot = next_slot(part, slot);
   return &part->slots[slot];
 }
@@ -229,7 +152,7 @@ static np_status insert(np_table_part *part, np_arena *arena,
     np_status status = np_table_part_reserve(part, (uint64_t)part->used + 1);
     if (status != NP_OK) return status;
   }
-  if (entry->size > NP_KEY_INLINE + 1 && arena != NULL) {
+  if (np_entry_is_long(entry) && arena != NULL) {
     added.key.out.bytes =
         np_arena_copy(arena, entry->key.out.bytes, entry->size - 1);
     if (added.key.out.bytes == NULL) return NP_NOMEM;
@@ -304,19 +227,13 @@ static inline np_table_part *part_of(np_table *table, uint32_t hash) {
   return &table->parts[hash % NP_TABLE_PARTS];
 }
 
-np_status np_table_add_batch(np_table *table, const char *base,
-                             const uint32_t *starts, const uint32_t *lengths,
-                             uint32_t n, uint64_t each) {
-  np_entry entries[BATCH];
+np_status np_table_add_entries(np_table *table, const np_entry *entries,
+                               uint32_t n) {
   for (uint32_t at = 0; at < n; at += BATCH) {
-    uint32_t count = n - at < BATCH ? n - at : BATCH;
-    for (uint32_t i = 0; i < count; i++) {
-      np_assert(lengths[at + i] <= NP_KEY_MAX);
-      make(&entries[i], table->seed, base + starts[at + i], lengths[at + i],
-           each);
+    uint32_t end = n - at < BATCH ? n : at + BATCH;
+    for (uint32_t i = at; i < end; i++)
       np_table_part_prefetch(part_of(table, entries[i].hash), &entries[i], 1);
-    }
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = at; i < end; i++) {
       np_status status =
           add(part_of(table, entries[i].hash), &table->arena, &entries[i]);
       if (np_unlikely(status != NP_OK)) return status;
@@ -325,10 +242,24 @@ np_status np_table_add_batch(np_table *table, const char *base,
   return NP_OK;
 }
 
+np_status np_table_add_batch(np_table *table, const char *base,
+                             const uint32_t *starts, const uint32_t *lengths,
+                             uint32_t n, uint64_t each) {
+  np_entry entries[BATCH];
+  for (uint32_t at = 0; at < n; at += BATCH) {
+    uint32_t count = n - at < BATCH ? n - at : BATCH;
+    for (uint32_t i = 0; i < count; i++)
+      np_entry_make(&entries[i], table->seed, base + starts[at + i],
+                    lengths[at + i], each);
+    np_status status = np_table_add_entries(table, entries, count);
+    if (np_unlikely(status != NP_OK)) return status;
+  }
+  return NP_OK;
+}
+
 np_status np_table_add(np_table *table, const char *key, uint32_t length,
                        uint64_t count) {
   np_entry entry;
-  np_assert(length <= NP_KEY_MAX);
   np_entry_make_bare(&entry, table->seed, key, length, count);
   return add(part_of(table, entry.hash), &table->arena, &entry);
 }

@@ -26,8 +26,13 @@ typedef struct np_entry {
     } out;
   } key;
   uint64_t count;
-  uint32_t hash;
-  uint32_t size; /* length + 1; 0: the slot is free */
+  union {
+    struct {
+      uint32_t hash;
+      uint32_t size; /* length + 1; 0: the slot is free */
+    };
+    uint64_t tag; /* both: written and compared at once (else stores stall) */
+  };
 } np_entry;
 
 /* Bytes of long keys; freed all at once. Zero-initialised is empty. */
@@ -90,14 +95,12 @@ static inline uint32_t np_entry_length(const np_entry *entry) {
  * NULL at the end. Start with *slot = 0. */
 const np_entry *np_table_part_next(const np_table_part *part, uint32_t *slot);
 
-/* The rest is for shared_table.c and counter.c. */
+/* As np_table_add_batch, for keys that are entries already. On NP_NOMEM a first
+ * part is in. */
+np_status np_table_add_entries(np_table *table, const np_entry *entries,
+                               uint32_t n);
 
-/* Fills *out in; a long key stays where it is. Without padding behind `key`
- * use the second form. */
-void np_entry_make(np_entry *out, uint64_t seed, const char *key,
-                   uint32_t length, uint64_t count);
-void np_entry_make_bare(np_entry *out, uint64_t seed, const char *key,
-                        uint32_t length, uint64_t count);
+/* The rest is for shared_table.c and counter.c. */
 
 void np_table_part_init(np_table_part *part);
 void np_table_part_clear(np_table_part *part);
