@@ -17,6 +17,9 @@ local select, type, unpack, setmetatable = select, type, unpack, setmetatable
 
 -- The array: small, and no hash part to allocate.
 local FN, SLOT, GENERATION, STATE, COUNT, VALUE = 1, 2, 3, 4, 5, 6
+-- Whatever few tasks have (name, deferred functions, a failure ...) is in a table of its own, made
+-- when the first such field is set; false tells the hot paths that there is nothing to look for.
+local EXTRA = 7
 local LIVE, SUCCEEDED, FAILED, CANCELED = 0, 1, 2, 3
 local DAEMON, ISOLATED = 1, 2
 
@@ -90,14 +93,28 @@ local function finish_deferred(self, slot)
   return settle(self, slot)
 end
 
+local function finish_extra(self, slot)
+  if self.deferred then return finish_deferred(self, slot) end
+  return settle(self, slot)
+end
+
+-- Most tasks return nothing.
+local function finish_none(self, slot)
+  self[COUNT], self[VALUE], self[FN] = 0, nil, false
+  if self[EXTRA] then return finish_extra(self, slot) end
+  self[STATE] = SUCCEEDED
+  tasks[slot] = false
+  C.npl_end(W, slot, SUCCEEDED)
+end
+
 local function finish(self, slot, ...)
   local count = select('#', ...)
+  if count == 0 then return finish_none(self, slot) end
   self[COUNT] = count
   if count <= 1 then self[VALUE] = (...) else self[VALUE] = { ... } end
   self[FN] = false
-  if self.deferred then return finish_deferred(self, slot) end
+  if self[EXTRA] then return finish_extra(self, slot) end
   self[STATE] = SUCCEEDED
-  if self.shared and not end_shared(self, slot) then return end
   tasks[slot] = false
   C.npl_end(W, slot, SUCCEEDED)
 end
@@ -175,7 +192,7 @@ end
 --- A task object for a task that was spawned: made when it begins.
 function task.adopt(slot)
   local options = C.npl_task_options(W, slot)
-  local self = setmetatable({ false, slot, W.generation, LIVE, 0, nil }, TaskMeta)
+  local self = setmetatable({ false, slot, W.generation, LIVE, 0, nil, false }, TaskMeta)
   self.shared = true
   self.isolated = math.floor(options / ISOLATED) % 2 == 1
   tasks[slot] = self
@@ -194,7 +211,7 @@ local function run_spawned(slot)
 end
 
 local function run(self, slot)
-  if self.unwinding then
+  if self[EXTRA] and self.unwinding then
     self.unwinding = nil
     return finish_deferred(self, slot)
   end
@@ -233,11 +250,12 @@ end
 
 local function no_task(what) return errors.raise(errors.memory(what)) end
 
-local function start(bits, fn, count, ...)
+-- Not vararg: such functions are never compiled by themselves, and a loop that makes a closure
+-- for each task is not either.
+local function start(bits, fn, count, v)
   local slot = C.npl_go(W, bits)
   if slot < 0 then no_task 'a task' end
-  local self = setmetatable({ fn, slot, W.generation, LIVE, count, (...) }, TaskMeta)
-  if count > 1 then self[VALUE] = { ... } end
+  local self = setmetatable({ fn, slot, W.generation, LIVE, count, v, false }, TaskMeta)
   tasks[slot] = self
   return self
 end
@@ -246,7 +264,8 @@ local function go_options(options, fn, ...)
   if type(options) ~= 'table' then args.func(options, 'fn') end
   args.options(options, OPTIONS, 'go')
   args.callable(fn, 'fn')
-  local self = start(option_bits(options), fn, select('#', ...), ...)
+  local count = select('#', ...)
+  local self = start(option_bits(options), fn, count, count > 1 and { ... } or (...))
   self.name = options.name
   self.daemon = options.daemon
   if options.isolated then
@@ -261,13 +280,9 @@ end
 --- @return neap.Task
 function task.go(fn, ...)
   if type(fn) ~= 'function' then return go_options(fn, ...) end
-  local slot = C.npl_go(W, 0)
-  if slot < 0 then no_task 'a task' end
   local count = select('#', ...)
-  local self = setmetatable({ fn, slot, W.generation, LIVE, count, (...) }, TaskMeta)
-  if count > 1 then self[VALUE] = { ... } end
-  tasks[slot] = self
-  return self
+  if count <= 1 then return start(0, fn, count, (...)) end
+  return start(0, fn, count, { ... })
 end
 
 local function spawn(options, fn, ...)
@@ -406,23 +421,34 @@ function task.waitable(self)
 end
 
 args.strict(Task, 'a task')
-function TaskMeta.__index(self, key)
-  local method = rawget(Task, key)
-  if method then return method end
-  if key == 'id' then return self.known_id or C.npl_task_id(W, self[SLOT]) end
-  if type(key) == 'number' or task.fields[key] then return nil end
-  return Task[key]
-end
-TaskMeta.__name = 'neap.Task'
-TaskMeta.__tostring = function(self)
-  return ('task %s (%s)'):format(self.name or self.id, status_of(self))
-end
-task.fields = {
+local fields = {
   name = true, shared = true, isolated = true, daemon = true, deferred = true, failure = true,
   failed_state = true, unwinding = true, joined = true, deferred_error = true, ending = true,
   shared_outcome = true, known_id = true,
 }
 
+function TaskMeta.__index(self, key)
+  local method = rawget(Task, key)
+  if method then return method end
+  if type(key) == 'number' then return nil end
+  if fields[key] then
+    local extra = self[EXTRA]
+    return extra and extra[key]
+  end
+  if key == 'id' then return C.npl_task_id(W, self[SLOT]) end
+  return Task[key]
+end
+
+function TaskMeta.__newindex(self, key, v)
+  if type(key) == 'number' then return rawset(self, key, v) end
+  if not self[EXTRA] then self[EXTRA] = {} end
+  self[EXTRA][key] = v
+end
+
+TaskMeta.__name = 'neap.Task'
+TaskMeta.__tostring = function(self)
+  return ('task %s (%s)'):format(self.name or self.id, status_of(self))
+end
 --- A task goes to other workers as its outcome; from then on its results travel.
 TaskMeta.__travel = function(self)
   local h = self[STATE] == LIVE and outcome_of(self) or nil
