@@ -121,6 +121,15 @@ np_status np_waker_init(np_waker *waker, uint64_t seed);
 void np_waker_free(np_waker *waker);
 
 void np_waiter_init(np_waiter *waiter, np_waker *waker);
+/* The same for one whose last wait is over: touches what may have changed. */
+static inline void np_waiter_renew(np_waiter *waiter, np_waker *waker) {
+  waiter->waker = waker;
+  waiter->winner = -1;
+  waiter->code = NP_OK;
+  waiter->bubble = NULL;
+  atomic_store_explicit(&waiter->canceled, false, memory_order_relaxed);
+  waiter->shielded = waiter->deaf = false;
+}
 
 /* Value slots. NP_NOMEM is told by NP_NO_SLOT. */
 uint32_t np_slot_grow(np_waker *me);

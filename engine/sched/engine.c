@@ -177,7 +177,10 @@ static np_status take_slot(np_worker *worker, uint32_t *slot) {
 
 static void fill_task(np_worker *worker, np_task *task, uint32_t options) {
   np_waiter *current = worker->waker.current;
-  np_waiter_init(&task->waiter, &worker->waker);
+  if (task->waiter.waker == NULL)
+    np_waiter_init(&task->waiter, &worker->waker);
+  else
+    np_waiter_renew(&task->waiter, &worker->waker);
   task->waiter.bubble = current->bubble;
   task->options = options;
   task->id = ++worker->started * 256 + worker->number;

@@ -17,10 +17,20 @@ void np_scope_leave(np_waker *me, np_context *scope, np_context *outer) {
     np_context_quit(me->current);
 }
 
+/* An engine with one thread needs no lock to count its tasks. */
+static inline void scope_lock(np_context *scope, bool alone) {
+  if (!alone) np_lock_take(&scope->object.lock);
+}
+static inline void scope_unlock(np_context *scope, bool alone) {
+  if (!alone) np_lock_leave(&scope->object.lock);
+}
+
+/* No reference: the owner keeps a scope until all its tasks have ended, the
+ * engine its root. */
 void np_scope_admit(np_context *scope, np_task *task) {
+  bool alone = task->waiter.waker->alone;
   task->scope = scope;
-  np_object_retain(&scope->object);
-  np_lock_take(&scope->object.lock);
+  scope_lock(scope, alone);
   if (task->options & NP_TASK_DAEMON) {
     scope->daemons++;
     np_list_push(&scope->daemon_list, &task->in_daemons);
@@ -29,7 +39,7 @@ void np_scope_admit(np_context *scope, np_task *task) {
   }
   np_list_push(&scope->members, &task->waiter.member);
   task->waiter.context = scope;
-  np_lock_leave(&scope->object.lock);
+  scope_unlock(scope, alone);
 }
 
 /* Under the lock: the owner, claimed, if it waits for what is now true. */
@@ -48,7 +58,8 @@ void np_scope_dismiss(np_waker *me, np_task *task) {
   np_context *current = task->waiter.context;
   /* An error may have left it inside a scope of its own. */
   if (current != scope) np_context_quit(&task->waiter);
-  np_lock_take(&scope->object.lock);
+  bool alone = me->alone;
+  scope_lock(scope, alone);
   if (current == scope) {
     np_list_remove(&task->waiter.member);
     task->waiter.context = NULL;
@@ -60,10 +71,9 @@ void np_scope_dismiss(np_waker *me, np_task *task) {
     scope->working--;
   }
   np_waiter *joiner = claim_joiner(scope);
-  np_lock_leave(&scope->object.lock);
+  scope_unlock(scope, alone); /* From here on its owner may free it. */
   task->scope = NULL;
   if (joiner != NULL) np_wake(me, joiner);
-  np_object_release(&scope->object);
 }
 
 bool np_scope_fail(np_waker *me, np_context *scope, np_value error) {
