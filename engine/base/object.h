@@ -31,7 +31,9 @@ struct np_object {
   _Atomic uint32_t refs;
   const np_object_kind *kind;
   np_list waits; /* np_wait.link, oldest first; guarded by lock */
-  uint32_t enlisted; /* waits in any list of this object; guarded by lock */
+  /* Waits whose owner, and nobody who won its claim, has yet to take them out;
+   * guarded by lock. */
+  uint32_t enlisted;
   bool orphaned;     /* the last reference went while somebody waited */
 };
 

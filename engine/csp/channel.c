@@ -61,15 +61,17 @@ static inline np_value ring_pop(np_channel *channel) {
   return value;
 }
 
-/* The first waiter of `list` whose claim we win; its wait is taken out. */
+/* The first waiter of `list` whose claim we win; its wait is taken out. One
+ * whose claim is lost leaves the list too, but stays counted: its owner has yet
+ * to come for it, and the object must live until then. */
 static inline np_wait *claim_first(np_channel *channel, np_list *list) {
   np_link *link;
   while ((link = np_list_first(list)) != NULL) {
     np_wait *wait = np_container_of(link, np_wait, link);
     np_list_remove(link);
-    channel->object.enlisted--;
     np_waiter *waiter = wait->waiter;
     if (np_waiter_claim(waiter)) {
+      channel->object.enlisted--;
       waiter->winner = (int32_t)(wait - waiter->waits);
       return wait;
     }

@@ -234,10 +234,8 @@ static void leave_one(np_waker *me, np_wait *wait) {
   np_object *object = wait->object;
   if (object == NULL) return; /* A disabled case. */
   np_lock_take(&object->lock);
-  if (np_link_linked(&wait->link)) {
-    np_list_remove(&wait->link);
-    object->enlisted--;
-  }
+  if (np_link_linked(&wait->link)) np_list_remove(&wait->link);
+  object->enlisted--;
   bool last = object->orphaned && object->enlisted == 0;
   np_lock_leave(&object->lock);
   if (last) object->kind->free(object);
