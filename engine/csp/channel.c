@@ -3,14 +3,28 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 
+static void drop_value(np_waker *keeper, np_value *value) {
+  if (value->tag != NP_SLOT)
+    np_value_drop(value);
+  else if (keeper != NULL)
+    np_slot_give(keeper, value->as.slot);
+}
+
+static void leave_keeper(np_channel *channel) {
+  if (channel->keeper == NULL) return;
+  np_list_remove(&channel->in_keeper);
+  channel->keeper = NULL;
+}
+
 static void channel_free(np_object *object) {
   np_channel *channel = np_container_of(object, np_channel, object);
   if (np_object_orphan(object)) return;
   for (uint32_t i = 0; i < channel->count; i++) {
     uint32_t at = channel->head + i;
     if (at >= channel->ring_size) at -= channel->ring_size;
-    np_value_drop(&channel->ring[at]);
+    drop_value(channel->keeper, &channel->ring[at]);
   }
+  leave_keeper(channel);
   np_free(channel->ring);
   np_free(channel);
 }
@@ -31,7 +45,7 @@ np_channel *np_channel_open(uint32_t capacity, np_overflow overflow,
 }
 
 /* Grows by doubling: a large capacity costs memory only when it is used. */
-static bool ring_grow(np_channel *channel) {
+static bool ring_grow(np_waker *me, np_channel *channel) {
   uint32_t size = channel->ring_size != 0 ? channel->ring_size * 2 : 8;
   if (size > channel->capacity) size = channel->capacity;
   np_value *ring = np_alloc(size * sizeof *ring);
@@ -45,6 +59,10 @@ static bool ring_grow(np_channel *channel) {
   channel->ring = ring;
   channel->ring_size = size;
   channel->head = 0;
+  if (!channel->shared && channel->keeper == NULL) {
+    channel->keeper = me;
+    np_list_push(&me->keeps, &channel->in_keeper);
+  }
   return true;
 }
 
@@ -113,7 +131,7 @@ int32_t np_channel_receive_now(np_waker *me, np_channel *channel,
   return channel->closed ? NP_CLOSED : NP_AGAIN;
 }
 
-static int32_t overflow(np_channel *channel, np_value *value) {
+static int32_t overflow(np_waker *me, np_channel *channel, np_value *value) {
   switch (channel->overflow) {
     case NP_DROP_NEW:
       channel->dropped++;
@@ -124,7 +142,7 @@ static int32_t overflow(np_channel *channel, np_value *value) {
         return NP_DONE;
       }
       np_value oldest = ring_pop(channel);
-      np_value_drop(&oldest);
+      drop_value(me, &oldest);
       channel->dropped++;
       ring_push(channel, *value);
       return NP_OK;
@@ -137,7 +155,6 @@ static int32_t overflow(np_channel *channel, np_value *value) {
 
 int32_t np_channel_send_now(np_waker *me, np_channel *channel, np_value *value,
                             np_waiter **woken) {
-  (void)me;
   if (np_unlikely(channel->closed)) return NP_CLOSED;
   np_wait *receiver = claim_first(channel, &channel->object.waits);
   if (receiver != NULL) {
@@ -149,12 +166,13 @@ int32_t np_channel_send_now(np_waker *me, np_channel *channel, np_value *value,
   }
   if (channel->count < channel->capacity) {
     if (np_unlikely(channel->count == channel->ring_size) &&
-        !ring_grow(channel))
+        !ring_grow(me, channel))
       return NP_NOMEM;
     ring_push(channel, *value);
     return NP_OK;
   }
-  return channel->overflow == NP_BLOCK ? NP_AGAIN : overflow(channel, value);
+  return channel->overflow == NP_BLOCK ? NP_AGAIN
+                                       : overflow(me, channel, value);
 }
 
 int32_t np_channel_send(np_waker *me, np_channel *channel, np_value *value,
@@ -162,14 +180,17 @@ int32_t np_channel_send(np_waker *me, np_channel *channel, np_value *value,
   if (wait) {
     int32_t status = np_waker_check(me);
     if (np_unlikely(status != NP_OK)) return status;
-    if (np_unlikely(me->current->wait_count != 0)) return NP_STATE;
+    if (np_waiter_is_stale(me->current)) return np_waiter_withdraw(me);
   }
   np_waiter *woken = NULL;
   np_channel_lock(channel);
   int32_t status = np_channel_send_now(me, channel, value, &woken);
-  if (status == NP_AGAIN && wait)
-    return np_wait_one(me, &channel->object, &channel->senders, true, *value,
+  if (status == NP_AGAIN && wait) {
+    np_value taken = *value; /* Even a cancel that comes now drops it there. */
+    value->tag = NP_NOTHING;
+    return np_wait_one(me, &channel->object, &channel->senders, true, taken,
                        channel->shared);
+  }
   np_channel_unlock(channel);
   if (woken != NULL) np_wake(me, woken);
   if (status == NP_DONE) { /* Dropped, as was asked. */
@@ -179,36 +200,16 @@ int32_t np_channel_send(np_waker *me, np_channel *channel, np_value *value,
   return status;
 }
 
-/* A value that was dropped leaves its slot behind; slots are the sender's. */
-static int32_t send_slot_overflow(np_waker *me, np_channel *channel,
-                                  uint32_t slot) {
-  if (channel->overflow == NP_DROP_OLD && channel->capacity != 0) {
-    np_value oldest = ring_pop(channel);
-    np_slot_give(me, oldest.as.slot);
-    ring_push(channel, np_value_slot(slot));
-    channel->dropped++;
-    return (int32_t)slot;
-  }
-  np_slot_give(me, slot);
-  if (channel->overflow == NP_FAIL) return NP_LIMIT;
-  channel->dropped++;
-  return NP_DONE;
-}
-
 int32_t np_channel_send_slot(np_waker *me, np_channel *channel, bool wait) {
   if (np_unlikely(channel->shared)) return NP_TRAVELS;
   if (wait) {
     int32_t status = np_waker_check(me);
     if (np_unlikely(status != NP_OK)) return status;
-    if (np_unlikely(me->current->wait_count != 0)) return NP_STATE;
+    if (np_waiter_is_stale(me->current)) return np_waiter_withdraw(me);
   }
   uint32_t slot = np_slot_take(me);
   if (np_unlikely(slot == NP_NO_SLOT)) return NP_NOMEM;
   np_value value = np_value_slot(slot);
-  if (np_unlikely(channel->overflow != NP_BLOCK) && !channel->closed &&
-      channel->count == channel->capacity && channel->object.enlisted == 0)
-    return send_slot_overflow(me, channel, slot);
-
   np_waiter *woken = NULL;
   int32_t status = np_channel_send_now(me, channel, &value, &woken);
   if (np_likely(status == NP_OK)) {
@@ -229,7 +230,7 @@ int32_t np_channel_recv(np_waker *me, np_channel *channel, bool wait) {
   if (wait) {
     int32_t status = np_waker_check(me);
     if (np_unlikely(status != NP_OK)) return status;
-    if (np_unlikely(me->current->wait_count != 0)) return NP_STATE;
+    if (np_waiter_is_stale(me->current)) return np_waiter_withdraw(me);
   }
   np_waiter *woken = NULL;
   np_channel_lock(channel);
@@ -309,8 +310,7 @@ uint32_t np_channel_slots(np_channel *channel, uint32_t *out, uint32_t room) {
   return found;
 }
 
-void np_channel_promote(np_waker *me, np_channel *channel,
-                        np_value *messages) {
+void np_channel_promote(np_waker *me, np_channel *channel, np_value *messages) {
   np_assert(!channel->shared);
   for (uint32_t i = 0; i < channel->count; i++) {
     uint32_t at = channel->head + i;
@@ -324,5 +324,6 @@ void np_channel_promote(np_waker *me, np_channel *channel,
     np_slot_give(me, wait->value.as.slot);
     wait->value = *messages++;
   }
+  leave_keeper(channel);
   channel->shared = true; /* Before the handle is published; see value.h. */
 }

@@ -22,14 +22,16 @@ typedef enum np_overflow {
 } np_overflow;
 
 typedef struct np_channel {
-  np_object object;  /* waits: the parked receivers */
+  np_object object; /* waits: the parked receivers */
   np_list senders;
-  np_value *ring;    /* grows up to the capacity; a power of two or exact */
+  np_value *ring; /* grows up to the capacity; a power of two or exact */
   uint32_t ring_size, head, count, capacity;
   bool closed, shared;
   uint8_t overflow;
   uint64_t dropped;
-  uint32_t home; /* number of the worker it is local to */
+  uint32_t home;    /* number of the worker it is local to */
+  np_waker *keeper; /* whose slots are in the ring; NULL: none were */
+  np_link in_keeper;
 } np_channel;
 
 #define NP_CAPACITY_MAX (UINT32_C(1) << 30)
@@ -38,11 +40,12 @@ typedef struct np_channel {
 np_channel *np_channel_open(uint32_t capacity, np_overflow overflow,
                             bool shared);
 
-/* Sends `value`, which is taken over unless the result is negative (a parked
- * send has it too, until it is left). Local channels: the value is a slot that
- * the caller fills after the call; see np_channel_send_slot.
- * NP_OK, NP_PARKED, NP_PUMP, NP_CLOSED, NP_CANCELED, NP_NOMEM, NP_STATE,
- * NP_LIMIT (overflow "error"); NP_AGAIN instead of parking unless `wait`. */
+/* Sends `value`, which is taken over unless the result is negative; a send that
+ * parked, if only for a moment, has it too and leaves NP_NOTHING. Local
+ * channels: the value is a slot that the caller fills after the call; see
+ * np_channel_send_slot. NP_OK, NP_PARKED, NP_PUMP, NP_CLOSED, NP_CANCELED,
+ * NP_NOMEM, NP_STATE, NP_LIMIT (overflow "error"); NP_AGAIN instead of parking
+ * unless `wait`. */
 int32_t np_channel_send(np_waker *me, np_channel *channel, np_value *value,
                         bool wait);
 /* For a local channel: as above, with a slot of its own choice. A slot (>= 0)

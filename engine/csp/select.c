@@ -119,8 +119,8 @@ static bool is_ready(const np_case *entry) {
   if (channel->closed) return true;
   if (!entry->sends)
     return channel->count != 0 || anyone_waits(&channel->senders);
-  return channel->count < channel->capacity ||
-         channel->overflow != NP_BLOCK || anyone_waits(&object->waits);
+  return channel->count < channel->capacity || channel->overflow != NP_BLOCK ||
+         anyone_waits(&object->waits);
 }
 
 /* One of the ready cases, each with the same chance; count when none is. */
@@ -162,8 +162,10 @@ static bool take_slots(np_waker *me, np_select *select) {
   for (uint32_t i = 0; i < select->count; i++) {
     np_case *entry = &select->cases[i];
     np_wait *wait = &select->waits[i];
-    *wait = (np_wait){.object = entry->object, .index = (i + 1) & 0x7fffffff,
-                      .sends = entry->sends, .left = NP_NO_SLOT};
+    *wait = (np_wait){.object = entry->object,
+                      .index = (i + 1) & 0x7fffffff,
+                      .sends = entry->sends,
+                      .left = NP_NO_SLOT};
     if (entry->object == NULL || !entry->sends) continue;
     if (has_lock(entry->object)) {
       wait->value = entry->value;
@@ -172,9 +174,13 @@ static bool take_slots(np_waker *me, np_select *select) {
     }
     uint32_t slot = np_slot_take(me);
     if (slot == NP_NO_SLOT) {
-      while (i-- > 0)
-        if (select->waits[i].value.tag == NP_SLOT)
-          np_slot_give(me, select->waits[i].value.as.slot);
+      while (i-- > 0) {
+        np_value *value = &select->waits[i].value;
+        if (value->tag == NP_SLOT)
+          np_slot_give(me, value->as.slot);
+        else
+          np_value_drop(value);
+      }
       return false;
     }
     wait->value = np_value_slot(slot);
@@ -209,7 +215,7 @@ int32_t np_select_run(np_waker *me, np_select *select, bool wait) {
   if (wait) {
     int32_t status = np_waker_check(me);
     if (np_unlikely(status != NP_OK)) return status;
-    if (np_unlikely(me->current->wait_count != 0)) return NP_STATE;
+    if (np_waiter_is_stale(me->current)) return np_waiter_withdraw(me);
   }
   np_waiter *woken = NULL;
   lock_all(select);
@@ -217,8 +223,7 @@ int32_t np_select_run(np_waker *me, np_select *select, bool wait) {
   uint32_t chosen;
   /* A waiter that looked ready may be claimed by others before us: look again
    * (it counts as ready no more). */
-  while (status == NP_AGAIN &&
-         (chosen = choose(me, select)) < select->count) {
+  while (status == NP_AGAIN && (chosen = choose(me, select)) < select->count) {
     status = take_case(me, &select->cases[chosen], &woken);
     me->front.index = (int32_t)chosen + 1;
   }

@@ -17,8 +17,8 @@ typedef struct np_case {
 
 typedef struct np_select {
   uint32_t count;
-  bool busy;     /* a task is parked on it */
-  bool sorted;   /* `order` holds for the objects as they are */
+  bool busy;       /* a task is parked on it */
+  bool sorted;     /* `order` holds for the objects as they are */
   uint32_t *order; /* case numbers by address of object */
   np_case *cases;
   np_wait *waits;

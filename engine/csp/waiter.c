@@ -3,12 +3,14 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/barrier.h"
+#include "csp/channel.h"
 #include "csp/context.h"
 
 np_status np_waker_init(np_waker *waker, uint64_t seed) {
   *waker = (np_waker){.front.budget = NP_BUDGET};
   np_timers_init(&waker->own_timers, false, 0);
   waker->timers = &waker->own_timers;
+  np_list_init(&waker->keeps);
   waker->alone = true;
   waker->strong = !np_barrier_register();
   np_random_seed(&waker->random, seed);
@@ -23,6 +25,11 @@ np_status np_waker_init(np_waker *waker, uint64_t seed) {
 }
 
 void np_waker_free(np_waker *waker) {
+  np_link *link;
+  while ((link = np_list_first(&waker->keeps)) != NULL) {
+    np_list_remove(link); /* A host's channels may outlive their engine. */
+    np_container_of(link, np_channel, in_keeper)->keeper = NULL;
+  }
   np_timers_free(&waker->own_timers);
   np_event_close(&waker->event);
   np_free(waker->free_slots);
@@ -251,6 +258,42 @@ void np_waiter_leave(np_waker *me, np_waiter *waiter) {
   atomic_store_explicit(&waiter->state, NP_RUNNING, memory_order_relaxed);
 }
 
+static bool unlink_ready(np_waker *me, np_waiter *waiter) {
+  np_waiter *previous = NULL, *at = me->ready_first;
+  while (at != NULL && at != waiter) {
+    previous = at;
+    at = at->next;
+  }
+  if (at == NULL) return false;
+  if (previous != NULL)
+    previous->next = at->next;
+  else
+    me->ready_first = at->next;
+  if (me->ready_last == at) me->ready_last = previous;
+  me->ready_count--;
+  return true;
+}
+
+int32_t np_waiter_withdraw(np_waker *me) {
+  np_waiter *waiter = me->current;
+  if (!np_waiter_take_back(waiter)) {
+    /* Its claimer hands it over any moment now. */
+    while (!unlink_ready(me, waiter))
+      if (!np_mailbox_drain(me)) np_cpu_pause();
+    if (waiter->winner >= 0) {
+      np_value *value = &waiter->waits[waiter->winner].value;
+      if (value->tag == NP_SLOT)
+        np_slot_give(me, value->as.slot);
+      else
+        np_value_drop(value);
+      value->tag = NP_NOTHING;
+    }
+  }
+  waiter->deaf = false;
+  np_waiter_leave(me, waiter);
+  return NP_STATE;
+}
+
 void np_waiter_resumed(np_waker *me, np_waiter *waiter) {
   if (waiter->winner >= 0) {
     np_wait *wait = &waiter->waits[waiter->winner];
@@ -302,6 +345,8 @@ int32_t np_waker_attend(np_waker *me) {
   if (waiter->bubble != NULL) waiter->bubble->active--;
   waiter->winner = -1;
   waiter->code = NP_OK;
+  /* Not running until it is resumed: see np_waiter_is_stale. */
+  atomic_store_explicit(&waiter->state, NP_CLAIMED, memory_order_relaxed);
   np_ready_push(me, waiter);
   return NP_YIELD;
 }

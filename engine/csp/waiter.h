@@ -95,9 +95,11 @@ struct np_waker {
   np_bubble *idle_bubbles; /* all their tasks are parked */
   uint32_t *free_slots;    /* of the value table, last freed first */
   uint32_t free_count, slot_high, slot_capacity;
+  np_list keeps;    /* channels with slots of ours, to be told when we end */
   uint32_t shuffle; /* nonzero: the next task is drawn, not taken */
   bool alone;       /* no other thread of this engine; set before one starts */
   bool strong;      /* no process-wide barrier here: parking must be seq_cst */
+  bool dozing;      /* its host waits for the alarm: see sched/doze.h */
   np_random random;
   /* Written by other threads, on a line of its own. */
   _Alignas(64) _Atomic(np_waiter *) mailbox;
@@ -148,8 +150,10 @@ static inline void np_ready_push(np_waker *me, np_waiter *waiter) {
   waiter->next = NULL;
   if (me->ready_last != NULL)
     me->ready_last->next = waiter;
-  else
+  else {
     me->ready_first = waiter;
+    if (np_unlikely(me->dozing)) np_event_signal(&me->event);
+  }
   me->ready_last = waiter;
   me->ready_count++;
   if (np_unlikely(waiter->bubble != NULL)) waiter->bubble->active++;
@@ -220,6 +224,15 @@ int32_t np_waiter_limit(np_waker *me, int32_t status, double seconds);
 /* The task that just parked wins its own claim: nobody else will wake it, and
  * it runs on. False: somebody did. Its waits still stand (np_waiter_leave). */
 bool np_waiter_take_back(np_waiter *waiter);
+/* Undoes a wait that the current task never yielded for: it was begun in a
+ * coroutine of the user's own, or where nothing can yield. A value that had
+ * come for it is lost. Returns NP_STATE. */
+int32_t np_waiter_withdraw(np_waker *me);
+/* Every operation that may park asks this first. */
+static inline bool np_waiter_is_stale(const np_waiter *waiter) {
+  return np_unlikely(atomic_load_explicit(&waiter->state,
+                                          memory_order_relaxed) != NP_RUNNING);
+}
 /* Takes out all waits but the winner's, and the timer. Frees a sender's slot
  * (front.slot names it). Owner only, after the claim. */
 void np_waiter_leave(np_waker *me, np_waiter *waiter);
