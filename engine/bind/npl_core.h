@@ -41,6 +41,7 @@ int32_t npl_go(np_front *w, uint32_t options);
 void npl_end_outcome(np_front *w, uint32_t slot, int32_t state,
                      bool with_result);
 void npl_end(np_front *w, uint32_t slot, int32_t state);
+int32_t npl_finish(np_front *w, uint32_t slot);
 uint32_t npl_slot(np_front *w);
 void npl_give_slot(np_front *w, uint32_t slot);
 int32_t npl_again(np_front *w, uint32_t slot);

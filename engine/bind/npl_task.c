@@ -29,6 +29,16 @@ void npl_end(np_front *w, uint32_t slot, int32_t state) {
               (np_value){.tag = NP_NOTHING});
 }
 
+/* The end of a task that succeeded; NP_STATE, and it goes on, when it waits for
+ * something it never yielded for. */
+int32_t npl_finish(np_front *w, uint32_t slot) {
+  np_task *task = by_slot(w, slot);
+  if (np_waiter_is_stale(&task->waiter)) return np_waiter_withdraw(npl_me(w));
+  np_task_end(npl_worker(w), task, NP_TASK_SUCCEEDED,
+              (np_value){.tag = NP_NOTHING});
+  return NP_OK;
+}
+
 /* A slot of the value table for Lua's own use; NP_NO_SLOT without memory. */
 uint32_t npl_slot(np_front *w) { return np_slot_take(npl_me(w)); }
 void npl_give_slot(np_front *w, uint32_t slot) {
@@ -172,7 +182,7 @@ int32_t npl_sleep(np_front *w, double seconds) {
   np_waker *me = npl_me(w);
   int32_t status = np_waker_check(me);
   if (status != NP_OK) return status;
-  if (me->current->wait_count != 0) return NP_STATE;
+  if (np_waiter_is_stale(me->current)) return np_waiter_withdraw(me);
   if (!(seconds > 0)) return npl_yield(w);
   return np_waiter_limit(me, np_wait_bare(me), seconds);
 }

@@ -10,10 +10,16 @@ void np_timers_init(np_timers *timers, bool is_virtual, int64_t now) {
   np_lock_init(&timers->lock);
 }
 
+/* With the lock held, as the last thing that is done to the timer. */
+static void forget(np_timer *timer) {
+  timer->position = 0;
+  atomic_store_explicit(&timer->heap, NULL, memory_order_release);
+}
+
 void np_timers_free(np_timers *timers) {
   np_lock_take(&timers->lock);
   for (uint32_t i = 0; i < timers->count; i++)
-    timers->entries[i].timer->position = 0;
+    forget(timers->entries[i].timer);
   timers->count = 0;
   np_free(timers->entries);
   timers->entries = NULL;
@@ -86,22 +92,27 @@ np_status np_timer_arm(np_timers *timers, np_timer *timer, int64_t when) {
   np_lock_take(&timers->lock);
   np_status status = make_room(timers);
   if (status == NP_OK) {
-    timer->heap = timers;
+    atomic_store_explicit(&timer->heap, timers, memory_order_release);
     uint64_t order = timers->next_order++;
     if (timers->random != NULL) order |= (uint64_t)np_random_next(timers->random) << 32;
     sift_up(timers, timers->count++,
             (np_timer_entry){.when = when, .order = order, .timer = timer});
+    if (np_unlikely(timers->alarm != NULL) && timer->position == 1)
+      np_alarm_set(timers->alarm, when);
   }
   np_lock_leave(&timers->lock);
   return status;
 }
 
 bool np_timer_disarm(np_timer *timer) {
-  np_timers *timers = timer->heap;
+  np_timers *timers = atomic_load_explicit(&timer->heap, memory_order_acquire);
   if (timers == NULL) return false;
   np_lock_take(&timers->lock);
   bool armed = timer->position != 0;
-  if (armed) take_out(timers, timer);
+  if (armed) {
+    take_out(timers, timer);
+    forget(timer);
+  }
   np_lock_leave(&timers->lock);
   return armed;
 }
@@ -126,6 +137,7 @@ uint32_t np_timers_fire(np_timers *timers, np_waker *me, int64_t now) {
     np_object *owner = timer->owner;
     /* A dying owner waits for this lock to disarm: it must not fire. */
     bool alive = owner == NULL || np_object_try_retain(owner);
+    forget(timer);
     np_lock_leave(&timers->lock);
     if (!alive) continue;
     timer->fire(timer, me);

@@ -5,8 +5,10 @@
  * still until somebody moves it. */
 #ifndef NP_CSP_TIMER_H
 #define NP_CSP_TIMER_H
+#include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/alarm.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/object.h"
@@ -18,7 +20,10 @@ typedef struct np_timers np_timers;
 typedef struct np_waker np_waker;
 
 struct np_timer {
-  np_timers *heap;   /* where it is armed; NULL before the first time */
+  /* Where it is armed; NULL when it is not, so that what outlives the heap (a
+   * handle that a host's collector finds last) does not touch it. Stored under
+   * the heap's lock; release and acquire: who reads NULL comes after the fire. */
+  _Atomic(np_timers *) heap;
   uint32_t position; /* index + 1 in the heap; 0 when not armed */
   /* Runs on the heap's worker with no lock held. */
   void (*fire)(np_timer *timer, np_waker *me);
@@ -39,6 +44,7 @@ struct np_timers {
   uint64_t next_order;
   int64_t now;       /* of a virtual clock */
   np_random *random; /* permutes equal times; NULL: in order of arming */
+  np_alarm *alarm;   /* told of an earlier first time while a host waits */
 };
 
 void np_timers_init(np_timers *timers, bool is_virtual, int64_t now);

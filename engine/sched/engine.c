@@ -2,13 +2,15 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/thread.h"
+#include "sched/output.h"
 
-static void free_worker(np_worker *worker) {
+void np_worker_free(np_worker *worker) {
   if (worker == NULL) return;
   for (uint32_t i = 0; i < worker->task_high; i++) np_free(worker->tasks[i]);
   np_free(worker->tasks);
@@ -16,6 +18,7 @@ static void free_worker(np_worker *worker) {
   np_value_drop(&worker->staged);
   np_value_drop(&worker->staged_key);
   np_free(worker->staged_handles);
+  np_alarm_close(worker->alarm);
   np_waker_free(&worker->waker);
   np_free(worker);
 }
@@ -38,25 +41,57 @@ static np_worker *new_worker(np_engine *engine, uint32_t number,
   return worker;
 }
 
-np_engine *np_engine_open(bool ours, uint64_t seed) {
+/* A page of our own that the kernel wipes in a child. */
+static const volatile uint8_t *open_page(void) {
+  uint8_t *page = MAP_FAILED;
+#ifdef MADV_WIPEONFORK
+  page = mmap(NULL, NP_OWN_PAGE, PROT_READ | PROT_WRITE,
+              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return NULL;
+  if (madvise(page, NP_OWN_PAGE, MADV_WIPEONFORK) != 0) {
+    munmap(page, NP_OWN_PAGE);
+    return NULL;
+  }
+  *page = 1;
+#endif
+  return page != MAP_FAILED ? page : NULL;
+}
+
+np_engine *np_engine_new(void) {
   np_engine *engine = np_alloc_zero(sizeof *engine);
   if (engine == NULL) return NULL;
   engine->pid = getpid();
+  engine->own_page = open_page();
   np_lock_init(&engine->pool_lock);
   np_lock_init(&engine->idle_lock);
   np_lock_init(&engine->interrupt_lock);
+  np_lock_init(&engine->names_lock);
+  return engine;
+}
+
+void np_engine_free(np_engine *engine) {
+  np_value_drop(&engine->interrupt_cause);
+  if (engine->own_page != NULL)
+    munmap((void *)(uintptr_t)engine->own_page, NP_OWN_PAGE);
+  np_free(engine);
+}
+
+np_engine *np_engine_open(bool ours, uint64_t seed) {
+  np_engine *engine = np_engine_new();
+  if (engine == NULL) return NULL;
   engine->workers[0] = new_worker(engine, 0, seed);
   if (engine->workers[0] == NULL) goto free_engine;
   engine->workers[0]->is_ours = ours;
   engine->root = np_context_open(&engine->workers[0]->waker, NULL);
   if (engine->root == NULL) goto free_worker;
   np_context_join(engine->root, &engine->workers[0]->outside.waiter);
+  np_output_init(engine);
   return engine;
 
 free_worker:
-  free_worker(engine->workers[0]);
+  np_worker_free(engine->workers[0]);
 free_engine:
-  np_free(engine);
+  np_engine_free(engine);
   return NULL;
 }
 
@@ -69,6 +104,7 @@ static void *thread_main(void *argument) {
   thread_start start = *(thread_start *)argument;
   np_free(argument);
   start.run(start.worker);
+  atomic_store(&start.worker->ended, true);
   return NULL;
 }
 
@@ -95,7 +131,7 @@ static np_status start_worker(np_engine *engine, uint32_t number,
   return NP_OK;
 
 fail:
-  free_worker(worker);
+  np_worker_free(worker);
   np_free(start);
   return NP_NOMEM;
 }
@@ -111,41 +147,6 @@ np_status np_engine_start(np_engine *engine, uint32_t count,
     np_lock_leave(&engine->idle_lock);
   }
   return NP_OK;
-}
-
-static void drop_pool(np_engine *engine) {
-  np_lock_take(&engine->pool_lock);
-  np_task *task = engine->pool_first;
-  engine->pool_first = engine->pool_last = NULL;
-  atomic_store(&engine->pool_count, 0);
-  np_lock_leave(&engine->pool_lock);
-  while (task != NULL) {
-    np_task *next = (np_task *)(void *)task->waiter.next;
-    np_task_end(engine->workers[0], task, NP_TASK_CANCELED,
-                (np_value){.tag = NP_NOTHING});
-    task = next;
-  }
-}
-
-void np_engine_close(np_engine *engine, int64_t grace) {
-  np_waker *me = &engine->workers[0]->waker;
-  np_context_end(me, engine->root, NP_CANCELED,
-                 (np_value){.tag = NP_NOTHING});
-  for (uint32_t i = 1; i <= engine->thread_count; i++) {
-    engine->workers[i]->stop_by = np_clock_now() + grace;
-    atomic_store(&engine->workers[i]->stopping, true);
-    np_worker_nudge(engine->workers[i]);
-  }
-  for (uint32_t i = 1; i <= engine->thread_count; i++)
-    pthread_join(engine->workers[i]->thread, NULL);
-  drop_pool(engine);
-  for (uint32_t i = 0; i <= engine->thread_count; i++)
-    np_context_quit(&engine->workers[i]->outside.waiter);
-  np_object_release(&engine->root->object);
-  np_value_drop(&engine->interrupt_cause);
-  for (uint32_t i = engine->thread_count + 1; i-- > 0;)
-    free_worker(engine->workers[i]);
-  np_free(engine);
 }
 
 /* A slot for a record; the free list has room for every slot given out. */

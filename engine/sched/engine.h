@@ -9,6 +9,7 @@
 #define NP_SCHED_ENGINE_H
 #include <pthread.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "sched/scope.h"
 
@@ -45,12 +46,27 @@ struct np_worker {
   int exit_status; /* of the command, when its main task has ended */
   _Atomic bool stopping;
   int64_t stop_by; /* written before stopping: when to give up on tasks */
+  _Atomic bool ended; /* its thread's body has returned */
+  np_alarm *alarm;    /* what a host sleeps on; see sched/doze.h */
   /* Read by anybody: counters that only this worker writes. */
   _Atomic uint64_t counted_tasks, counted_live;
 };
 
+/* Lines that workers printed, on their way to a host; see sched/output.h. */
+typedef struct np_output {
+  np_lock lock;
+  struct np_line *first, *last;
+  size_t size;
+  uint64_t lost;
+  bool posted;
+  np_task errand; /* wakes worker 0 */
+} np_output;
+
 struct np_engine {
   pid_t pid;
+  /* A page that reads zero in a forked child, which has none of the threads;
+   * NULL where the kernel cannot: then pid tells. */
+  const volatile uint8_t *own_page;
   np_context *root;
   _Atomic uint32_t thread_count; /* workers 1..thread_count have threads */
   np_worker *workers[NP_WORKERS_MAX + 1];
@@ -68,6 +84,10 @@ struct np_engine {
   np_waiter *main_waiter;  /* told of a deadlock; worker 0 only */
   uint32_t spin_threads;   /* 0: more threads than CPUs, do not spin */
   void *script; /* of the room above */
+  np_output output;
+  np_lock names_lock;
+  struct named *names; /* see sched/names.h */
+  bool haunted; /* threads that would not end may still reach worker 0 */
 };
 
 /* An engine with worker 0 only. `ours`: its loop is ours too (the executable).
@@ -77,10 +97,34 @@ np_engine *np_engine_open(bool ours, uint64_t seed);
  * calls np_worker_loop. NP_LIMIT: too many. */
 np_status np_engine_start(np_engine *engine, uint32_t count,
                           void (*run)(np_worker *worker));
-/* Cancels the root, lets the workers' tasks unwind for at most `grace` ns,
- * joins the threads, frees everything. The caller has seen to it that no task
- * of worker 0 runs. */
+/* Closing, in steps (sched/stop.c); the caller is in no task of worker 0.
+ * Halt: cancels the root, forgets spawned tasks that nobody has begun, and has
+ * the workers leave when their tasks have unwound, or after `grace` ns. */
+void np_engine_halt(np_engine *engine, int64_t grace);
+/* Whether all threads have come to their end. */
+bool np_engine_has_halted(np_engine *engine);
+/* After halt: joins the threads, for `patience` ns at most, and drops what is
+ * left of worker 0's tasks. NP_TIMEOUT: some thread is still busy; it is left
+ * behind with its memory, and harms nobody when it wakes up. */
+np_status np_engine_stop(np_engine *engine, int64_t patience);
+/* After stop: the engine is as it was opened; worker 0 and root are the same
+ * objects. *engine is another one if threads were left behind (or in a forked
+ * child). NP_NOMEM: nothing was done. */
+np_status np_engine_renew(np_engine **engine);
+/* Halt and stop, then frees everything. NULL is fine. */
 void np_engine_close(np_engine *engine, int64_t grace);
+/* True in a child of the process that opened it: only renew and close. */
+static inline bool np_engine_is_forked(const np_engine *engine) {
+  return engine->own_page != NULL ? *engine->own_page == 0
+                                  : engine->pid != getpid();
+}
+/* Ends all tasks of this worker that are parked or ready; its own thread. */
+void np_worker_drop_tasks(np_worker *worker);
+void np_worker_free(np_worker *worker); /* NULL is fine. */
+/* For sched/stop.c: the record alone, with no worker yet. */
+np_engine *np_engine_new(void);
+void np_engine_free(np_engine *engine);
+#define NP_OWN_PAGE 4096
 
 /* A new task of this worker in `scope`, not yet ready (np_ready_push). NULL
  * when there is no memory. */
@@ -118,9 +162,6 @@ void np_worker_loop(np_worker *worker);
 static inline void np_worker_step(np_worker *worker, np_task *task) {
   (task->step != NULL ? task->step : worker->step)(worker, task);
 }
-/* Undoes the current task's wait, whoever may have ended it already: it was
- * begun where nothing can yield. A value that had come for it is lost. */
-void np_worker_withdraw(np_worker *worker);
 /* Wakes a sleeping worker so that it looks around. Any thread. */
 void np_worker_nudge(np_worker *worker);
 

@@ -137,7 +137,7 @@ static int32_t park_joiner(np_waker *me, np_context *scope, bool knows) {
 
 int32_t np_scope_wait(np_waker *me, np_context *scope) {
   np_waiter *owner = me->current;
-  if (owner->wait_count != 0) return NP_STATE;
+  if (np_waiter_is_stale(owner)) return np_waiter_withdraw(me);
   for (;;) {
     if (owes_cancel(owner, scope))
       np_context_end(me, scope, NP_CANCELED, (np_value){.tag = NP_NOTHING});

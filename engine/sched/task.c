@@ -68,7 +68,7 @@ np_status np_outcome_cancel(np_waker *me, np_outcome *outcome,
 int32_t np_outcome_wait(np_waker *me, np_outcome *outcome) {
   int32_t status = np_waker_check(me);
   if (status != NP_OK) return status;
-  if (me->current->wait_count != 0) return NP_STATE;
+  if (np_waiter_is_stale(me->current)) return np_waiter_withdraw(me);
   np_lock_take(&outcome->object.lock);
   if (outcome->state != NP_TASK_LIVE) {
     np_lock_leave(&outcome->object.lock);

@@ -313,39 +313,3 @@ void np_worker_loop(np_worker *worker) {
   while ((task = np_worker_next(worker, NP_NEVER)) != NULL)
     np_worker_step(worker, task);
 }
-
-static bool unlink_ready(np_waker *me, np_waiter *waiter) {
-  np_waiter *previous = NULL, *at = me->ready_first;
-  while (at != NULL && at != waiter) {
-    previous = at;
-    at = at->next;
-  }
-  if (at == NULL) return false;
-  if (previous != NULL)
-    previous->next = at->next;
-  else
-    me->ready_first = at->next;
-  if (me->ready_last == at) me->ready_last = previous;
-  me->ready_count--;
-  return true;
-}
-
-void np_worker_withdraw(np_worker *worker) {
-  np_waker *me = &worker->waker;
-  np_waiter *waiter = me->current;
-  if (!np_waiter_take_back(waiter)) {
-    /* Its claimer hands it over any moment now. */
-    while (!unlink_ready(me, waiter))
-      if (!np_mailbox_drain(me)) np_cpu_pause();
-    if (waiter->winner >= 0) {
-      np_value *value = &waiter->waits[waiter->winner].value;
-      if (value->tag == NP_SLOT)
-        np_slot_give(me, value->as.slot);
-      else
-        np_value_drop(value);
-      value->tag = NP_NOTHING;
-    }
-  }
-  waiter->deaf = false;
-  np_waiter_leave(me, waiter);
-}

@@ -73,20 +73,7 @@ static void install_searchers(lua_State *L, const np_script_config *config) {
   lua_pop(L, 2);
 }
 
-/* --- parking ----------------------------------------------------------------- */
-
-/* The yield of a parked task. The coroutine that parks must be the task's own:
- * one of the user's would hand the yield to whoever resumed it, and a `for`
- * over it would silently end. */
-static int park(lua_State *L) {
-  np_worker *worker = lua_touserdata(L, lua_upvalueindex(1));
-  np_task *task = (np_task *)(void *)worker->waker.current;
-  if (np_likely(L == task->state && lua_isyieldable(L)))
-    return lua_yield(L, 0);
-  np_worker_withdraw(worker);
-  lua_pushinteger(L, NP_STATE);
-  return 1;
-}
+/* --- what neap.own offers -------------------------------------------------- */
 
 static int stop(lua_State *L) {
   np_worker *worker = lua_touserdata(L, lua_upvalueindex(1));
@@ -167,9 +154,6 @@ static void push_own(np_worker *worker, const np_script_config *config) {
   lua_createtable(L, 0, 6);
   lua_pushlightuserdata(L, worker);
   lua_setfield(L, -2, "worker");
-  lua_pushlightuserdata(L, worker);
-  lua_pushcclosure(L, park, 1);
-  lua_setfield(L, -2, "park");
   lua_pushlightuserdata(L, worker);
   lua_pushcclosure(L, stop, 1);
   lua_setfield(L, -2, "stop");

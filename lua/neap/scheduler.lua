@@ -20,7 +20,7 @@ local coroutines = scheduler.coroutines
 local resume = coroutine.resume
 
 --- Gives control to the scheduler until this task's wait is over; the code says how it ended.
-local park = own and own.park or coroutine.yield
+local park = coroutine.yield
 scheduler.park = park
 
 -- Errors of tasks that nobody waits for (outside any scope): the next pump raises the first.
@@ -88,6 +88,8 @@ end
 
 local OWN_COROUTINE = 'blocking call inside a coroutine of your own (or in require, a sort or '
   .. 'gsub callback); start it with neap.go, or collect first'
+
+scheduler.OWN_COROUTINE = OWN_COROUTINE
 
 --- Set by neap.value: the cause of a cancellation, and the value that came, as Lua values.
 scheduler.cause, scheduler.take = nil, nil

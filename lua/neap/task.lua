@@ -61,11 +61,17 @@ local function end_shared(self, slot)
   return false
 end
 
+-- It waits for something that it never yielded for, so what it returned cannot be right.
+local function finish_stale(self, slot)
+  tasks[slot], self[STATE] = self, LIVE
+  return scheduler.failed(slot, coroutine.running(), errors.state(scheduler.OWN_COROUTINE))
+end
+
 local function settle(self, slot)
   self[STATE] = SUCCEEDED
   if self.shared and not end_shared(self, slot) then return end
   tasks[slot] = false
-  C.npl_end(W, slot, SUCCEEDED)
+  if C.npl_finish(W, slot) ~= 0 then return finish_stale(self, slot) end
 end
 
 local function run_deferred(self)
@@ -104,7 +110,7 @@ local function finish_none(self, slot)
   if self[EXTRA] then return finish_extra(self, slot) end
   self[STATE] = SUCCEEDED
   tasks[slot] = false
-  C.npl_end(W, slot, SUCCEEDED)
+  if C.npl_finish(W, slot) ~= 0 then return finish_stale(self, slot) end
 end
 
 local function finish(self, slot, ...)
@@ -116,7 +122,7 @@ local function finish(self, slot, ...)
   if self[EXTRA] then return finish_extra(self, slot) end
   self[STATE] = SUCCEEDED
   tasks[slot] = false
-  C.npl_end(W, slot, SUCCEEDED)
+  if C.npl_finish(W, slot) ~= 0 then return finish_stale(self, slot) end
 end
 
 -- --- failures --------------------------------------------------------------------------------

@@ -1,0 +1,46 @@
+#include "sched/doze.h"
+
+int np_doze_fd(np_worker *worker) {
+  if (worker->alarm == NULL) {
+    worker->alarm = np_alarm_open(&worker->waker.event);
+    if (worker->alarm == NULL) return -1;
+    /* Whoever asks goes to sleep on it next. */
+    np_doze(worker);
+  }
+  return worker->alarm->all_fd;
+}
+
+static bool has_work(np_worker *worker) {
+  np_waker *me = &worker->waker;
+  return me->ready_first != NULL || me->idle_bubbles != NULL ||
+         atomic_load_explicit(&me->mailbox, memory_order_seq_cst) != NULL ||
+         (worker->engine->thread_count == 0 &&
+          atomic_load_explicit(&worker->engine->pool_count,
+                               memory_order_seq_cst) != 0);
+}
+
+bool np_doze(np_worker *worker) {
+  np_waker *me = &worker->waker;
+  if (!me->dozing) np_event_clear(&me->event);
+  me->dozing = true;
+  if (worker->alarm != NULL) {
+    me->own_timers.alarm = worker->alarm;
+    np_alarm_set(worker->alarm, np_timers_next(&me->own_timers));
+  }
+  /* We say that we sleep, then look; a poster posts, then looks. */
+  atomic_store_explicit(&me->sleeping, 1, memory_order_seq_cst);
+  if (has_work(worker)) {
+    np_event_signal(&me->event);
+    return true;
+  }
+  return np_timers_next(&me->own_timers) <= np_clock_now();
+}
+
+void np_doze_end(np_worker *worker) {
+  np_waker *me = &worker->waker;
+  if (!me->dozing) return;
+  me->dozing = false;
+  me->own_timers.alarm = NULL;
+  atomic_store_explicit(&me->sleeping, 0, memory_order_seq_cst);
+  np_event_clear(&me->event);
+}
