@@ -66,6 +66,7 @@ static uint32_t add_entries(np_table_part *part, np_arena *arena,
   for (uint32_t at = 0; at < count; at += BATCH) {
     uint32_t n = count - at < BATCH ? count - at : BATCH;
     np_table_part_prefetch(part, entries + at, n);
+    np_table_part_prefetch_long(part, entries + at, n);
     for (uint32_t i = at; i < at + n; i++)
       if (np_table_part_add(part, arena, &entries[i]) != NP_OK) return i;
   }

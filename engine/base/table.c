@@ -10,6 +10,7 @@
 
 #define BATCH 32u
 #define FIRST_CAPACITY 64u
+#define FAST_GROWTH (UINT32_C(1) << 14)
 #define ARENA_LEAST ((size_t)4 << 10)
 #define ARENA_MOST ((size_t)4 << 20)
 
@@ -131,7 +132,7 @@ np_status np_table_part_reserve(np_table_part *part, uint64_t keys) {
   if (has_room(part, keys)) return NP_OK;
   uint64_t capacity = FIRST_CAPACITY;
   if (part->capacity > capacity) capacity = part->capacity;
-  while (keys * 4 > capacity * 3) capacity *= 2;
+  while (keys * 4 > capacity * 3) capacity *= capacity < FAST_GROWTH ? 4 : 2;
   return set_capacity(part, capacity);
 }
 
@@ -179,6 +180,15 @@ void np_table_part_prefetch(const np_table_part *part, const np_entry *entries,
                             uint32_t n) {
   for (uint32_t i = 0; i < n; i++)
     __builtin_prefetch(&part->slots[home(part, entries[i].hash)], 1);
+}
+
+void np_table_part_prefetch_long(const np_table_part *part,
+                                 const np_entry *entries, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++) {
+    if (!np_entry_is_long(&entries[i])) continue;
+    const np_entry *slot = &part->slots[home(part, entries[i].hash)];
+    if (slot->tag == entries[i].tag) __builtin_prefetch(slot->key.out.bytes);
+  }
 }
 
 const np_entry *np_table_part_find(const np_table_part *part,
@@ -233,6 +243,9 @@ np_status np_table_add_entries(np_table *table, const np_entry *entries,
     uint32_t end = n - at < BATCH ? n : at + BATCH;
     for (uint32_t i = at; i < end; i++)
       np_table_part_prefetch(part_of(table, entries[i].hash), &entries[i], 1);
+    for (uint32_t i = at; i < end; i++)
+      np_table_part_prefetch_long(part_of(table, entries[i].hash), &entries[i],
+                                  1);
     for (uint32_t i = at; i < end; i++) {
       np_status status =
           add(part_of(table, entries[i].hash), &table->arena, &entries[i]);
