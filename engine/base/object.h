@@ -4,8 +4,8 @@
  * object whose last reference goes while a task still waits on it stays until
  * that wait leaves (the waiter holds no reference of its own: taking one at
  * each park would cost more than the park).
- * Lock order: objects in address order where more than one is held (select);
- * a context before its children; a timer heap's lock is innermost. */
+ * Lock order: objects in address order where more than one is held (select,
+ * np_task_adopt); a timer heap's lock is innermost. */
 #ifndef NP_BASE_OBJECT_H
 #define NP_BASE_OBJECT_H
 #include <stdatomic.h>

@@ -222,10 +222,12 @@ np_task *np_task_find(np_worker *worker, uint32_t slot, uint32_t generation) {
   return task->generation == generation && task->scope != NULL ? task : NULL;
 }
 
+/* The task keeps its reference until the scope has let it go: the scope's owner
+ * may be about to cancel it as a daemon. */
 void np_task_end_outcome(np_worker *worker, np_task *task, int32_t state,
                          np_value result) {
   np_outcome *outcome = task->outcome;
-  if (outcome == NULL) {
+  if (outcome == NULL || outcome->task == NULL) {
     np_value_drop(&result);
     return;
   }
@@ -233,10 +235,16 @@ void np_task_end_outcome(np_worker *worker, np_task *task, int32_t state,
   outcome->task = NULL;
   outcome->state = state;
   outcome->result = result;
+  /* Nobody need cancel it any more. */
+  atomic_store_explicit(&task->waiter.canceled, true, memory_order_relaxed);
   np_lock_leave(&outcome->object.lock);
   np_object_wake_all(&worker->waker, &outcome->object, NP_OK);
+}
+
+static void release_outcome(np_task *task) {
+  if (task->outcome == NULL) return;
+  np_object_release(&task->outcome->object);
   task->outcome = NULL;
-  np_object_release(&outcome->object);
 }
 
 void np_task_end(np_worker *worker, np_task *task, int32_t state,
@@ -246,6 +254,7 @@ void np_task_end(np_worker *worker, np_task *task, int32_t state,
   np_task_end_outcome(worker, task, state, result);
   np_value_drop(&task->payload);
   np_scope_dismiss(me, task);
+  release_outcome(task);
   if (task->waiter.bubble != NULL && begun)
     np_bubble_parked(me, task->waiter.bubble);
   task->generation++;
@@ -283,13 +292,19 @@ np_status np_task_adopt(np_worker *worker, np_task *task) {
   task->state = old->state;
   np_free(old);
   worker->tasks[slot] = task;
-  /* Whoever cancels looks up the waker under one of these two locks. */
-  np_lock_take(&task->outcome->object.lock);
-  np_lock_take(&task->scope->object.lock);
+  /* Whoever cancels looks up the waker under one of these two locks. In address
+   * order, as a select on both takes them. */
+  np_object *first = &task->outcome->object, *second = &task->scope->object;
+  if ((uintptr_t)first > (uintptr_t)second) {
+    first = &task->scope->object;
+    second = &task->outcome->object;
+  }
+  np_lock_take(&first->lock);
+  np_lock_take(&second->lock);
   task->waiter.waker = &worker->waker;
+  np_lock_leave(&second->lock);
+  np_lock_leave(&first->lock);
   task->options |= NP_TASK_BEGUN;
-  np_lock_leave(&task->scope->object.lock);
-  np_lock_leave(&task->outcome->object.lock);
   count_tasks(worker, 1);
   return NP_OK;
 }

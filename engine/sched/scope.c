@@ -33,6 +33,7 @@ void np_scope_admit(np_context *scope, np_task *task) {
   scope_lock(scope, alone);
   if (task->options & NP_TASK_DAEMON) {
     scope->daemons++;
+    scope->joiner_knows = false; /* There is one more to cancel. */
     np_list_push(&scope->daemon_list, &task->in_daemons);
   } else {
     scope->working++;

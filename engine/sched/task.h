@@ -4,7 +4,8 @@
  * life. Its record lives in the worker's slab and is used again after its end;
  * (slot, generation) names one life. What others hold is its outcome, a counted
  * object that outlives it.
- * Lock order: outcome, then scope (a context), then timers. */
+ * Lock order: outcome and scope (a context) in address order, as for all
+ * objects; then timers. */
 #ifndef NP_SCHED_TASK_H
 #define NP_SCHED_TASK_H
 #include "csp/context.h"

@@ -79,8 +79,8 @@ np_status np_engine_spawn(np_worker *from, np_task *task, uint32_t target) {
   }
   if (target == 0) return pool_push(engine, task);
   if (target > engine->thread_count) return NP_RANGE;
-  task->waiter.waker = &engine->workers[target]->waker;
-  np_waker_post(task->waiter.waker, &task->waiter);
+  /* Its waker changes when it is adopted, under the locks that guard it. */
+  np_waker_post(&engine->workers[target]->waker, &task->waiter);
   return NP_OK;
 }
 
