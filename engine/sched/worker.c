@@ -95,6 +95,17 @@ static bool has_news(np_worker *worker) {
                                memory_order_seq_cst) != 0);
 }
 
+/* Under the idle lock: nothing will make this worker get up. One that sleeps but
+ * was signaled is on its feet already; another thread may have taken the timer
+ * that it lay down with. */
+static bool sleeps_for_ever(np_worker *worker) {
+  np_waker *waker = &worker->waker;
+  return worker->asleep && worker->asleep_until == NP_NEVER &&
+         atomic_load(&waker->sleeping) != 0 &&
+         atomic_load(&waker->mailbox) == NULL &&
+         np_timers_next(&waker->own_timers) == NP_NEVER;
+}
+
 /* Under the idle lock, by a worker that has just lain down: true if all sleep,
  * nothing is on its way and no time will wake anyone. */
 static bool is_deadlock(np_engine *engine) {
@@ -102,22 +113,20 @@ static bool is_deadlock(np_engine *engine) {
       atomic_load(&engine->outsiders) != 0 ||
       atomic_load(&engine->pool_count) != 0)
     return false;
-  for (uint32_t i = 0; i <= engine->thread_count; i++) {
-    np_worker *worker = engine->workers[i];
-    if (worker->asleep_until != NP_NEVER ||
-        atomic_load(&worker->waker.mailbox) != NULL)
-      return false;
-  }
+  for (uint32_t i = 0; i <= engine->thread_count; i++)
+    if (!sleeps_for_ever(engine->workers[i])) return false;
   return true;
 }
 
-/* The first task of worker 0 that waits is told; `run` unwinds from there. */
-static void tell_deadlock(np_worker *worker) {
+/* The first task of worker 0 that waits is told; `run` unwinds from there.
+ * False when there is none: then this is how an engine rests. */
+static bool tell_deadlock(np_worker *worker) {
   np_engine *engine = worker->engine;
   np_waiter *main_waiter = engine->main_waiter;
-  if (main_waiter == NULL || !np_waiter_claim(main_waiter)) return;
+  if (main_waiter == NULL || !np_waiter_claim(main_waiter)) return false;
   main_waiter->code = NP_DEADLOCK;
   np_wake(&worker->waker, main_waiter);
+  return true;
 }
 
 static bool lie_down(np_worker *worker, int64_t until) {
@@ -160,17 +169,15 @@ static bool spin(np_worker *worker, int64_t until) {
 static void sleep_until(np_worker *worker, int64_t until) {
   np_waker *me = &worker->waker;
   int64_t timer = np_timers_next(&me->own_timers);
-  if (timer < until) until = timer;
-  if (spin(worker, until)) return;
+  int64_t get_up_at = timer < until ? timer : until;
+  if (spin(worker, get_up_at)) return;
 
   /* seq_cst: we say that we sleep, then look once more; a poster posts, then
    * looks whether we sleep. One of the two sees the other. */
   atomic_store_explicit(&me->sleeping, 1, memory_order_seq_cst);
   if (!has_news(worker)) {
-    if (lie_down(worker, until))
-      tell_deadlock(worker);
-    else
-      np_event_wait(&me->event, -1, until);
+    if (!lie_down(worker, until) || !tell_deadlock(worker))
+      np_event_wait(&me->event, -1, get_up_at);
     get_up(worker);
   }
   atomic_store_explicit(&me->sleeping, 0, memory_order_seq_cst);
@@ -246,8 +253,11 @@ static bool look_around(np_worker *worker) {
       atomic_exchange(&worker->engine->interrupted, false))
     hear_interrupt(worker);
   bool found = np_mailbox_drain(me);
-  atomic_store_explicit(&me->attention, 0, memory_order_relaxed);
-  if (me->own_timers.count != 0)
+  /* An exchange: what was set before we clear it is seen by the tasks that run
+   * next (np_waiter_resumed), and what is set after it stays set. */
+  if (atomic_load_explicit(&me->attention, memory_order_relaxed) != 0)
+    atomic_exchange_explicit(&me->attention, 0, memory_order_seq_cst);
+  if (np_timers_next(&me->own_timers) != NP_NEVER)
     found |= np_timers_fire(&me->own_timers, me, np_clock_now()) != 0;
   return found;
 }
@@ -287,7 +297,14 @@ np_task *np_worker_next(np_worker *worker, int64_t until) {
       continue;
     }
     me->current = &worker->outside.waiter;
-    if (look_around(worker)) continue;
+    if (look_around(worker)) {
+      /* Woken for two things at once, or for the pool and then found these:
+       * somebody else may begin what waits there. */
+      if (atomic_load_explicit(&worker->engine->pool_count,
+                               memory_order_relaxed) != 0)
+        wake_one_sleeper(worker->engine);
+      continue;
+    }
     np_task *spawned = take_spawned(worker);
     if (spawned != NULL) {
       np_ready_push(me, &spawned->waiter);
