@@ -81,15 +81,19 @@ np_context *np_context_open_until(np_waker *me, np_context *parent,
   }
   context->timeout_cause = cause;
   bool sooner = deadline < context->deadline;
+  bool passed = sooner && deadline <= np_timers_now(me->timers);
   if (sooner) context->deadline = deadline;
-  attach(context);
-  if (!sooner || np_context_state(context) != NP_OK) return context;
-  if (deadline <= np_timers_now(me->timers)) {
-    fire_deadline(&context->timer, me);
-  } else if (np_timer_arm(me->timers, &context->timer, deadline) != NP_OK) {
+  /* Armed before its parent knows it: an end from there finds the timer. */
+  if (sooner && !passed &&
+      np_timer_arm(me->timers, &context->timer, deadline) != NP_OK) {
     np_object_release(&context->object);
     return NULL;
   }
+  attach(context);
+  if (np_context_state(context) != NP_OK)
+    np_timer_disarm(&context->timer);
+  else if (passed)
+    fire_deadline(&context->timer, me);
   return context;
 }
 
@@ -164,7 +168,8 @@ static bool claim_round(np_waker *me, np_context *context,
   np_link *end = &context->members.head;
   for (np_link *link = end->prev; link != end; link = link->prev) {
     np_waiter *waiter = np_container_of(link, np_waiter, member);
-    if (!waiter->deaf && np_waiter_claim(waiter)) {
+    if (waiter->deaf) continue; /* Its scope's wait tells it in the end. */
+    if (np_waiter_claim(waiter)) {
       waiter->code = NP_CANCELED;
       waiter->next = *claimed;
       *claimed = waiter;

@@ -58,7 +58,11 @@ static inline int64_t np_timers_now(const np_timers *timers) {
 np_status np_timer_arm(np_timers *timers, np_timer *timer, int64_t when);
 /* Any thread. True if it was armed, and then it will not fire. */
 bool np_timer_disarm(np_timer *timer);
-/* Owner thread. NP_NEVER when nothing is armed. */
+/* Owner thread. `position` changes when others disarm theirs; this does not. */
+static inline bool np_timer_is_armed(const np_timer *timer) {
+  return atomic_load_explicit(&timer->heap, memory_order_relaxed) != NULL;
+}
+/* Any thread. NP_NEVER when nothing is armed. */
 int64_t np_timers_next(np_timers *timers);
 /* Owner thread. Fires all that are due at `now`; returns how many. */
 uint32_t np_timers_fire(np_timers *timers, np_waker *me, int64_t now);

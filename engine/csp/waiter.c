@@ -254,7 +254,7 @@ void np_waiter_leave(np_waker *me, np_waiter *waiter) {
     if ((int32_t)i != waiter->winner) leave_one(me, &waiter->waits[i]);
   waiter->wait_count = 0;
   waiter->waits = NULL;
-  if (waiter->timer.position != 0) np_timer_disarm(&waiter->timer);
+  if (np_timer_is_armed(&waiter->timer)) np_timer_disarm(&waiter->timer);
   atomic_store_explicit(&waiter->state, NP_RUNNING, memory_order_relaxed);
 }
 
@@ -289,7 +289,14 @@ int32_t np_waiter_withdraw(np_waker *me) {
       value->tag = NP_NOTHING;
     }
   }
-  waiter->deaf = false;
+  if (waiter->deaf) { /* It waited for its scope, which must forget it. */
+    np_context *scope = waiter->context;
+    np_lock_take(&scope->object.lock);
+    if (scope->joiner == waiter) scope->joiner = NULL;
+    waiter->deaf = false;
+    np_lock_leave(&scope->object.lock);
+    np_waker_call(me);
+  }
   np_waiter_leave(me, waiter);
   return NP_STATE;
 }
@@ -308,7 +315,7 @@ void np_waiter_resumed(np_waker *me, np_waiter *waiter) {
     }
   }
   if (waiter->wait_count > 1 || waiter->winner < 0 ||
-      waiter->timer.position != 0)
+      np_timer_is_armed(&waiter->timer))
     np_waiter_leave(me, waiter);
   else {
     waiter->wait_count = 0;

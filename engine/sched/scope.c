@@ -10,7 +10,10 @@ np_context *np_scope_enter(np_waker *me, np_context *scope) {
 
 void np_scope_leave(np_waker *me, np_context *scope, np_context *outer) {
   np_assert(scope->working == 0 && scope->daemons == 0);
-  (void)scope;
+  if (scope->error.tag == NP_SLOT) { /* Nobody came for it. */
+    np_slot_give(me, scope->error.as.slot);
+    scope->error.tag = NP_NOTHING;
+  }
   if (outer != NULL)
     np_context_join(outer, me->current);
   else
