@@ -25,7 +25,8 @@ typedef enum np_status {
   NP_DONE = -15,     /* the consumer wants no more */
   NP_IO = -16,       /* the system refused; errno says why */
   NP_IDLE = -17,     /* the scheduler has nothing to run */
-  NP_FORKED = -18    /* the engine belongs to the parent process */
+  NP_FORKED = -18,   /* the engine belongs to the parent process */
+  NP_OUTPUT = -19    /* workers have printed something */
 } np_status;
 /* cdef:end */
 

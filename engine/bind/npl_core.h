@@ -18,22 +18,13 @@ typedef struct np_bubble np_bubble;
 
 /* Engine. */
 const char *npl_cdef(void); /* declared by hand in lua/neap/ffi.lua */
-np_front *npl_open(void);
-void npl_close(np_front *w, double grace);
-int32_t npl_start(np_front *w, uint32_t workers, const char *library,
-                  const char *path, const char *cpath, bool guest);
 uint32_t npl_workers(np_front *w);
 uint32_t npl_number(np_front *w);
 uint32_t npl_cpus(void);
 bool npl_is_outside(np_front *w);
 double npl_now(np_front *w);
-int npl_wake_fd(np_front *w);
 double npl_stat(np_front *w, int which);
 
-/* The loop of a host's state: the slot of the next task, NP_PUMP when what the
- * outside waits for has come, NP_IDLE after `seconds` with nothing to run. */
-int32_t npl_next(np_front *w, double seconds);
-double npl_next_timer(np_front *w);
 void npl_main(np_front *w, bool waits);
 
 /* Tasks. npl_go: a slot, or NP_NOMEM; front.generation is filled. */

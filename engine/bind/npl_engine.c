@@ -1,68 +1,9 @@
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-
 #include "base/alloc.h"
 #include "base/embedded.h"
-#include "base/thread.h"
 #include "bind/npl_core.h"
 #include "sched/quota.h"
-#include "script/state.h"
 
 const char *npl_cdef(void) { return np_embedded_cdef; }
-
-np_front *npl_open(void) {
-  uint64_t seed = (uint64_t)np_clock_now() ^ ((uint64_t)getpid() << 32);
-  np_engine *engine = np_engine_open(false, seed);
-  if (engine == NULL) return NULL;
-  engine->main_waiter = &engine->workers[0]->outside.waiter;
-  return &engine->workers[0]->waker.front;
-}
-
-static void free_config(np_script_config *config) {
-  if (config == NULL) return;
-  np_free((void *)(uintptr_t)config->library);
-  np_free((void *)(uintptr_t)config->path);
-  np_free((void *)(uintptr_t)config->cpath);
-  np_free(config);
-}
-
-void npl_close(np_front *w, double grace) {
-  np_engine *engine = npl_worker(w)->engine;
-  np_script_config *config = engine->script;
-  np_engine_close(engine, np_clock_after(0, grace));
-  free_config(config);
-}
-
-static bool copy_text(const char **out, const char *text) {
-  *out = NULL;
-  if (text == NULL) return true;
-  size_t size = strlen(text) + 1;
-  char *copy = np_alloc(size);
-  if (copy == NULL) return false;
-  memcpy(copy, text, size);
-  *out = copy;
-  return true;
-}
-
-int32_t npl_start(np_front *w, uint32_t workers, const char *library,
-                  const char *path, const char *cpath, bool guest) {
-  np_engine *engine = npl_worker(w)->engine;
-  if (engine->script == NULL) {
-    np_script_config *config = np_alloc_zero(sizeof *config);
-    if (config == NULL) return NP_NOMEM;
-    config->guest = guest;
-    if (!copy_text(&config->library, library) ||
-        !copy_text(&config->path, path) || !copy_text(&config->cpath, cpath)) {
-      free_config(config);
-      return NP_NOMEM;
-    }
-    engine->script = config;
-  }
-  /* Worker 0 sleeps while it waits and is not counted against the CPUs. */
-  engine->spin_threads = workers <= (uint32_t)np_thread_cpus() ? workers : 0;
-  return np_engine_start(engine, workers, np_script_thread);
-}
 
 uint32_t npl_workers(np_front *w) {
   return atomic_load(&npl_worker(w)->engine->thread_count);
@@ -79,8 +20,6 @@ double npl_now(np_front *w) {
   return (double)np_timers_now(npl_me(w)->timers) / 1e9;
 }
 
-int npl_wake_fd(np_front *w) { return npl_me(w)->event.fd; }
-
 /* 0 started, 1 live, 2 ready here, 3 pool. */
 double npl_stat(np_front *w, int which) {
   np_engine *engine = npl_worker(w)->engine;
@@ -94,31 +33,6 @@ double npl_stat(np_front *w, int which) {
                       : atomic_load(&worker->counted_live);
   }
   return (double)sum;
-}
-
-int32_t npl_next(np_front *w, double seconds) {
-  np_worker *worker = npl_worker(w);
-  int64_t until = NP_NEVER;
-  if (seconds >= 0) {
-    int64_t now = np_clock_now();
-    until = np_clock_after(now, seconds);
-  }
-  for (;;) {
-    np_task *task = np_worker_next(worker, until);
-    if (task == NULL) return NP_IDLE;
-    if (task == &worker->outside) return NP_PUMP;
-    if (task->step == NULL) return (int32_t)task->slot;
-    task->step(worker, task);
-  }
-}
-
-double npl_next_timer(np_front *w) {
-  np_waker *me = npl_me(w);
-  if (me->ready_count != 0) return 0;
-  int64_t next = np_timers_next(&me->own_timers);
-  if (next == NP_NEVER) return -1;
-  int64_t now = np_clock_now();
-  return next > now ? (double)(next - now) / 1e9 : 0;
 }
 
 /* The current task (or the outside) is who is told of a deadlock. */

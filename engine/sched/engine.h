@@ -47,6 +47,7 @@ struct np_worker {
   _Atomic bool stopping;
   int64_t stop_by; /* written before stopping: when to give up on tasks */
   _Atomic bool ended; /* its thread's body has returned */
+  bool haunted; /* threads left behind may still reach it: never freed */
   np_alarm *alarm;    /* what a host sleeps on; see sched/doze.h */
   /* Read by anybody: counters that only this worker writes. */
   _Atomic uint64_t counted_tasks, counted_live;
@@ -56,6 +57,7 @@ struct np_worker {
 typedef struct np_output {
   np_lock lock;
   struct np_line *first, *last;
+  struct np_line *handed; /* lent to the host until it takes the next */
   size_t size;
   uint64_t lost;
   bool posted;
@@ -87,7 +89,6 @@ struct np_engine {
   np_output output;
   np_lock names_lock;
   struct named *names; /* see sched/names.h */
-  bool haunted; /* threads that would not end may still reach worker 0 */
 };
 
 /* An engine with worker 0 only. `ours`: its loop is ours too (the executable).
@@ -111,8 +112,9 @@ np_status np_engine_stop(np_engine *engine, int64_t patience);
  * objects. *engine is another one if threads were left behind (or in a forked
  * child). NP_NOMEM: nothing was done. */
 np_status np_engine_renew(np_engine **engine);
-/* Halt and stop, then frees everything. NULL is fine. */
-void np_engine_close(np_engine *engine, int64_t grace);
+/* Halt and stop, then frees everything. NULL is fine. NP_TIMEOUT: threads were
+ * left behind; NP_FORKED: this is a child; what they have is not freed. */
+np_status np_engine_close(np_engine *engine, int64_t grace);
 /* True in a child of the process that opened it: only renew and close. */
 static inline bool np_engine_is_forked(const np_engine *engine) {
   return engine->own_page != NULL ? *engine->own_page == 0

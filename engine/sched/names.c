@@ -44,8 +44,8 @@ np_status np_names_open(np_engine *engine, const char *name, uint32_t capacity,
   named *found = find(engine, name, &count);
   np_status status = NP_OK;
   if (found == NULL)
-    status = count < NP_NAMES_MAX ? add(engine, name, capacity, &found)
-                                  : NP_LIMIT;
+    status =
+        count < NP_NAMES_MAX ? add(engine, name, capacity, &found) : NP_LIMIT;
   if (status == NP_OK) {
     np_object_retain(&found->channel->object);
     *out = found->channel;

@@ -4,8 +4,8 @@
 #include "csp/channel.h"
 #include "sched/engine.h"
 
-#define NP_NAME_MAX 64      /* bytes, with the zero */
-#define NP_NAMES_MAX 1024   /* channels an engine */
+#define NP_NAME_MAX 64    /* bytes, with the zero */
+#define NP_NAMES_MAX 1024 /* channels an engine */
 
 /* The channel `name`, opened with `capacity` if there is none yet; a reference
  * for the caller. NP_NOMEM, NP_LIMIT, or NP_RANGE (the name is empty or too

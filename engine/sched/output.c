@@ -24,6 +24,8 @@ void np_output_init(np_engine *engine) {
 void np_output_free(np_engine *engine) {
   np_line *line;
   while ((line = np_output_take(engine)) != NULL) np_free(line);
+  np_free(engine->output.handed);
+  engine->output.handed = NULL;
 }
 
 bool np_output_put(np_worker *from, const char *bytes, size_t length) {

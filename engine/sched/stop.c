@@ -3,8 +3,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/assert.h"
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "sched/doze.h"
 #include "sched/engine.h"
 #include "sched/names.h"
@@ -46,7 +46,8 @@ bool np_engine_has_halted(np_engine *engine) {
   return true;
 }
 
-/* --- what is left of a worker's tasks --------------------------------------- */
+/* --- what is left of a worker's tasks ---------------------------------------
+ */
 
 static void finish(np_worker *worker, np_waiter *waiter) {
   np_waker *me = &worker->waker;
@@ -99,7 +100,8 @@ void np_worker_drop_tasks(np_worker *worker) {
   worker->waker.timers = &worker->waker.own_timers;
 }
 
-/* --- stopping ----------------------------------------------------------------- */
+/* --- stopping
+ * ----------------------------------------------------------------- */
 
 /* True when the thread is gone. */
 static bool join(np_worker *worker, int64_t until) {
@@ -127,7 +129,7 @@ static np_status join_all(np_engine *engine, int64_t until) {
     np_worker *worker = engine->workers[i];
     if (!join(worker, until)) {
       status = NP_TIMEOUT;
-      engine->haunted = true;
+      engine->workers[0]->haunted = true;
       continue; /* It stays where it is, for the thread to find. */
     }
     np_context_quit(&worker->outside.waiter);
@@ -151,33 +153,49 @@ np_status np_engine_stop(np_engine *engine, int64_t patience) {
   return status;
 }
 
-/* --- again ---------------------------------------------------------------------- */
+/* --- again
+ * ---------------------------------------------------------------------- */
 
 /* The threads of a forked child's engine stayed in the parent, with whatever
- * they held: their memory is left alone. */
+ * they held: the worker begins anew and leaves all that where it is. */
+static np_status disown(np_worker *worker) {
+  np_waker *me = &worker->waker;
+  np_event event; /* The old one is the parent's too. */
+  if (np_event_open(&event) != NP_OK) return NP_IO;
+  np_event_close(&me->event);
+  me->event = event;
+  np_alarm_close(worker->alarm);
+  worker->alarm = NULL;
+  me->dozing = false;
+  np_timers_init(&me->own_timers, false, 0);
+  me->ready_first = me->ready_last = NULL;
+  me->ready_count = 0;
+  me->idle_bubbles = NULL;
+  atomic_store(&me->mailbox, NULL);
+  atomic_store(&me->sleeping, 0);
+  worker->tasks = NULL;
+  worker->free_tasks = NULL;
+  worker->task_high = worker->task_capacity = worker->free_task_count = 0;
+  worker->live_tasks = 0;
+  np_lock_init(&worker->engine->root->object.lock);
+  return NP_OK;
+}
+
 static np_status replace(np_engine **engine) {
   np_engine *old = *engine;
   np_worker *worker = old->workers[0];
   np_engine *fresh = np_engine_new();
   if (fresh == NULL) return NP_NOMEM;
   if (np_engine_is_forked(old)) {
-    /* The parent's descriptor is shared with us: leave it to the parent. */
-    np_event event;
-    if (np_event_open(&event) != NP_OK) {
+    np_status status = disown(worker);
+    if (status != NP_OK) {
       np_engine_free(fresh);
-      return NP_IO;
+      return status;
     }
-    np_event_close(&worker->waker.event);
-    worker->waker.event = event;
-    np_alarm_close(worker->alarm);
-    worker->alarm = NULL;
-    np_doze_end(worker);
-    np_timers_free(&worker->waker.own_timers);
   }
   fresh->workers[0] = worker;
   fresh->root = old->root;
   fresh->main_waiter = &worker->outside.waiter;
-  fresh->haunted = old->haunted;
   worker->engine = fresh;
   np_output_init(fresh);
   *engine = fresh;
@@ -195,12 +213,12 @@ static void renew_root(np_context *root) {
 
 np_status np_engine_renew(np_engine **engine) {
   np_worker *worker = (*engine)->workers[0];
-  if ((*engine)->haunted || np_engine_is_forked(*engine)) {
+  if ((*engine)->thread_count != 0 || np_engine_is_forked(*engine)) {
     np_status status = replace(engine);
     if (status != NP_OK) return status;
   }
   np_waker *me = &worker->waker;
-  me->alone = !(*engine)->haunted;
+  me->alone = !worker->haunted;
   me->free_count = me->slot_high = 0; /* Lua has emptied its table too. */
   me->current = &worker->outside.waiter;
   me->timers = &me->own_timers;
@@ -214,22 +232,21 @@ np_status np_engine_renew(np_engine **engine) {
   return NP_OK;
 }
 
-void np_engine_close(np_engine *engine, int64_t grace) {
-  if (engine == NULL) return;
+np_status np_engine_close(np_engine *engine, int64_t grace) {
+  if (engine == NULL) return NP_OK;
+  if (np_engine_is_forked(engine)) return NP_FORKED;
   np_worker *worker = engine->workers[0];
-  bool forked = np_engine_is_forked(engine);
-  np_status status = NP_TIMEOUT;
-  if (!forked) {
-    np_engine_halt(engine, grace);
-    /* Idle threads need a moment to come, even when they have no grace. */
-    int64_t patience = grace > NP_NEVER / 2 ? NP_NEVER : grace + NP_SECOND / 10;
-    status = np_engine_stop(engine, patience);
-  }
+  np_engine_halt(engine, grace);
+  /* Idle threads need a moment to come, even when they have no grace. */
+  np_status status =
+      np_engine_stop(engine,
+                     grace > NP_NEVER / 2 ? NP_NEVER : grace + NP_SECOND / 10);
   np_output_free(engine);
   /* Somebody may still look at these: they are left as they are. */
-  if (status != NP_OK || engine->haunted) return;
+  if (status != NP_OK || worker->haunted) return NP_TIMEOUT;
   np_context_quit(&worker->outside.waiter);
   np_object_release(&engine->root->object);
   np_worker_free(worker);
   np_engine_free(engine);
+  return NP_OK;
 }

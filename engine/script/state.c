@@ -241,5 +241,6 @@ void np_script_thread(np_worker *worker) {
     return;
   }
   np_worker_loop(worker);
+  np_worker_drop_tasks(worker); /* Out of time, or posted too late. */
   np_script_close(worker);
 }

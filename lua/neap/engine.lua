@@ -1,7 +1,9 @@
 --- The engine's settings and its workers: started by the first `spawn`.
 local args = require 'neap.args'
 local errors = require 'neap.errors'
+local host = require 'neap.embed.host'
 local native = require 'neap.ffi'
+local scheduler = require 'neap.scheduler'
 local task = require 'neap.task'
 local C, W = native.C, native.W
 
@@ -33,6 +35,7 @@ function engine.ensure_workers()
   if native.own and C.npl_number(W) ~= 0 then return end
   local guest = not native.own or native.own.guest
   local status = C.npl_start(W, engine.workers(), native.library, package.path, package.cpath, guest)
+  if status == native.FORKED then errors.raise(host.forked_error()) end
   if status ~= native.OK then errors.raise(errors.memory 'the workers') end
   started = true
 end
@@ -41,9 +44,11 @@ local OPTIONS = {
   workers = function(v, name) return args.integer(v, name, 0, 256) end,
   grace = args.seconds,
   trace_starts = args.boolean,
+  wait = function(v, name) return v == false or args.callable(v, name) end,
 }
 
---- @param options table workers, grace (seconds), trace_starts; before the first spawn
+--- @param options table before the first spawn: workers, grace (seconds), trace_starts; in a host
+--- also `wait = function(fd, seconds)`: blocking calls outside any task sleep so (false: our way)
 function engine.configure(options)
   args.options(options, OPTIONS, 'configure')
   if options.workers and started and options.workers ~= engine.workers() then
@@ -54,14 +59,32 @@ function engine.configure(options)
     settings.grace = options.grace
     task.grace = options.grace
   end
+  if options.wait ~= nil then
+    if native.own then errors.raise(errors.state 'configure{wait=} is for hosts: here the loop is ours') end
+    host.wait = options.wait or nil
+  end
 end
 
---- Ends all tasks and the workers. The engine of this state cannot be used afterwards.
---- @param timeout? number seconds to let tasks unwind
+local function has_halted() return C.npl_halted(W) end
+
+--- Ends all tasks and the workers; the next call opens a fresh engine, and what belonged to the
+--- old one raises `closed`.
+--- @param timeout? number seconds in which tasks may unwind (`configure{grace=}`, 5, by default)
+--- @return boolean clean false: a worker would not come back and was left behind
 function engine.close(timeout)
-  if native.own or engine.closed then return end
-  engine.closed = true
-  C.npl_close(W, timeout or settings.grace)
+  args.timeout(timeout, 'timeout')
+  if native.own then errors.raise(errors.state 'neap.close: the engine ends with the program here') end
+  local grace = timeout or settings.grace
+  local stop = C.npl_now(W) + grace
+  if host.running then errors.raise(errors.state 'neap.close in what the scheduler called') end
+  C.npl_halt(W, grace)
+  scheduler.run_until(has_halted, grace)
+  local clean = C.npl_stop(W, math.max(stop - C.npl_now(W), 0) + 0.1) == native.OK
+  pcall(host.print_output)
+  require('neap.embed.bury').all()
+  if C.npl_renew(W) ~= native.OK then errors.raise(errors.memory 'a fresh engine') end
+  started = false
+  return clean
 end
 
 return engine

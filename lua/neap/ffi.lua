@@ -50,7 +50,8 @@ local function open_worker()
   if own then return ffi.cast(front, own.worker) end
   local worker = C.npl_open()
   if worker == nil then error('neap: memory: cannot open the engine', 0) end
-  return worker
+  -- Whoever drops the module or closes the state without neap.close ends the engine all the same.
+  return ffi.gc(worker, C.npl_release)
 end
 
 local native = {
@@ -62,7 +63,7 @@ local native = {
   library = library_path,
   OK = 0, CLOSED = -1, PARKED = -2, PUMP = -3, TIMEOUT = -4, CANCELED = -5, TRAVELS = -6,
   MESSAGE = -7, NOMEM = -8, AGAIN = -9, YIELD = -10, STATE = -11, DEADLOCK = -12, LIMIT = -13,
-  RANGE = -14, DONE = -15, IO = -16, IDLE = -17,
+  RANGE = -14, DONE = -15, IO = -16, IDLE = -17, FORKED = -18, OUTPUT = -19,
   NO_SLOT = 0xffffffff,
 }
 

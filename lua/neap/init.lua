@@ -19,15 +19,13 @@ local NAMES = {
   group = { 'group', 'new' }, atomic = { 'sync.atomic', 'new' },
   configure = { 'engine', 'configure' }, workers = { 'engine', 'workers' },
   close = { 'engine', 'close' }, tick = { 'scheduler', 'tick' },
+  wake_fd = { 'embed.host', 'wake_fd' },
   tasks = { 'watch.tasks', 'tasks' }, stats = { 'watch.stats', 'stats' },
   test = { 'test' },
 }
 
 --- Monotonic seconds; virtual inside a test bubble.
 function neap.now() return C.npl_now(W) end
-
---- A descriptor that is readable when there is something to do (see `neap.tick`).
-function neap.wake_fd() return C.npl_wake_fd(W) end
 
 local strict = args.strict(setmetatable({}, nil), 'neap', '')
 

@@ -4,10 +4,12 @@
 ---
 --- Hot paths end in `return after(park())`, exactly so: the trace ends at the yield, and the code
 --- that was woken enters a trace of its own. Any other form lets side traces pile up behind it.
+local args = require 'neap.args'
 local errors = require 'neap.errors'
+local host = require 'neap.embed.host'
 local native = require 'neap.ffi'
 local C, W, own = native.C, native.W, native.own
-local PUMP, IDLE, PARKED = native.PUMP, native.IDLE, native.PARKED
+local PUMP, PARKED = native.PUMP, native.PARKED
 local CANCELED, TIMEOUT, YIELD = native.CANCELED, native.TIMEOUT, native.YIELD
 
 local scheduler = {
@@ -34,7 +36,7 @@ function scheduler.keep_loose(e)
   end
 end
 
-local root = C.npl_root(W)
+local root = C.npl_root_context(W)
 
 function scheduler.raise_loose()
   local e = loose
@@ -58,8 +60,14 @@ end
 
 -- Which LuaJIT keeps compiled: the loop is hot, what it calls is not always.
 local function host_pump()
+  local seconds = host.wait and 0 or -1
+  host.running = true
   local slot
-  repeat slot = step(-1) until slot == PUMP or slot == IDLE
+  repeat
+    slot = step(seconds)
+    if slot < PUMP then slot = host.turn(slot) end
+  until slot == PUMP
+  host.running = false
   local code = W.code
   scheduler.raise_loose()
   return code
@@ -67,16 +75,42 @@ end
 
 scheduler.pump = own and own.pump or host_pump
 
---- Runs what is ready, for a host's frame: stops at the first yield after `budget` seconds.
---- @return number|nil seconds to the next timer; nil when nothing waits for the time
+local function refuse_turn(what)
+  return errors.raise(errors.state(('%s inside a task, or in what the scheduler called; it runs already')
+    :format(what)))
+end
+
+--- Runs what is ready, for a host's frame: stops at the first yield after `budget` seconds. When
+--- it returns, `neap.wake_fd()` is readable as soon as there is something to do.
+--- @param budget? number seconds; without it everything that is ready runs
+--- @return number|nil seconds to the next timer (0: more can run now); nil when idle
 function scheduler.tick(budget)
+  args.timeout(budget, 'budget')
+  if host.running or not C.npl_is_outside(W) then return refuse_turn 'neap.tick' end
   local stop = budget and C.npl_now(W) + budget
+  host.running = true
+  local slot
   repeat
-    local slot = step(0)
-  until slot < 0 or (stop and C.npl_now(W) >= stop)
+    slot = step(0)
+    if slot < PUMP then slot = host.turn(slot) end
+  until slot == PUMP or slot == native.IDLE or stop and C.npl_now(W) >= stop
+  host.running = false
   scheduler.raise_loose()
+  if C.npl_doze(W) then return 0 end
   local left = C.npl_next_timer(W)
   return left >= 0 and left or nil
+end
+
+--- Runs the loop until `is_over()` or for `seconds`; for the engine's end.
+function scheduler.run_until(is_over, seconds)
+  if host.running or not C.npl_is_outside(W) then return refuse_turn 'neap.close' end
+  local stop = C.npl_now(W) + seconds
+  host.running = true
+  while not is_over() and C.npl_now(W) < stop do
+    if step(0.002) == native.OUTPUT then pcall(host.print_output) end
+  end
+  host.running = false
+  loose = nil
 end
 
 --- Waits the way that `status` asks for.

@@ -132,7 +132,7 @@ local function put_error(e)
   if not ok then value.put(errors.new(e.kind, { message = e.message, traceback = e.traceback })) end
 end
 
-local root = C.npl_root(W)
+local root = C.npl_root_context(W)
 
 -- What nobody caught reaches the root: the host's next pump raises it, and goes on.
 local function fail_root(e)
@@ -462,6 +462,14 @@ TaskMeta.__travel = function(self)
   self.shared = true
   C.npl_outcome_share(h)
   return outcome.KIND, value.object(h)
+end
+
+--- The engine was closed: tasks of this worker that did not unwind have failed with `e`.
+function task.bury(e)
+  for slot, self in pairs(tasks) do
+    if self then self[STATE], self[VALUE], self[FN] = FAILED, e, false end
+    tasks[slot] = nil
+  end
 end
 
 task.Meta = TaskMeta

@@ -47,6 +47,16 @@ function value.know(pointer, object) known[address(pointer)] = object end
 --- The object that stands for `pointer` here, or nil.
 function value.known(pointer) return known[address(pointer)] end
 
+--- Calls `fn(address, object)` for each object of this state that stands for a handle.
+function value.each_known(fn)
+  for key, object in pairs(known) do fn(key, object) end
+end
+
+--- Forgets them all.
+function value.forget_known()
+  for key in pairs(known) do known[key] = nil end
+end
+
 --- @param kind integer np_object_kind.number
 --- @param make function(pointer) -> object; it owns the reference
 function value.define(kind, make) arrivals[kind] = make end
