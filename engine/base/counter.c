@@ -267,7 +267,8 @@ uint64_t np_counts_distinct(const np_counts *counts) {
 }
 
 uint64_t np_counts_bytes(const np_counts *counts) {
-  uint64_t bytes = sizeof *counts + counts->arena.bytes;
+  uint64_t bytes =
+      sizeof *counts + counts->arena.bytes + counts->arena.spare_bytes;
   for (uint32_t i = 0; i < counts->part_count; i++)
     bytes += (uint64_t)counts->parts[i].capacity * sizeof(np_entry);
   return bytes;

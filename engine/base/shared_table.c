@@ -202,7 +202,7 @@ np_status np_shared_table_take(np_shared_table *table, np_table *from) {
 }
 
 uint64_t np_table_feeder_bytes(const np_table_feeder *feeder) {
-  return sizeof *feeder + feeder->arena.bytes;
+  return sizeof *feeder + feeder->arena.bytes + feeder->arena.spare_bytes;
 }
 
 uint64_t np_shared_table_keys(np_shared_table *table) {
@@ -223,7 +223,7 @@ uint64_t np_shared_table_bytes(np_shared_table *table) {
     np_lock_leave(&table->parts[i].lock);
   }
   np_lock_take(&table->arena_lock);
-  bytes += table->arena.bytes;
+  bytes += table->arena.bytes + table->arena.spare_bytes;
   np_lock_leave(&table->arena_lock);
   return bytes;
 }

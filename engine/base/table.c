@@ -10,67 +10,8 @@
 
 #define BATCH 32u
 #define FIRST_CAPACITY 64u
-#define FAST_GROWTH (UINT32_C(1) << 14)
-#define ARENA_LEAST ((size_t)4 << 10)
-#define ARENA_MOST ((size_t)4 << 20)
-
-typedef struct np_arena_block {
-  struct np_arena_block *next;
-  size_t size, used; /* of the whole block, header included */
-} np_arena_block;
-
-static bool make_room(np_arena *arena, size_t wanted) {
-  size_t size = arena->bytes < ARENA_LEAST ? ARENA_LEAST : arena->bytes;
-  if (size > ARENA_MOST) size = ARENA_MOST;
-  /* A giant gets a block to itself, behind the one being filled. */
-  bool alone = wanted > size / 4 && arena->blocks != NULL;
-  if (alone || size < wanted) size = wanted;
-  np_arena_block *block = np_alloc_huge(size);
-  if (block == NULL) return false;
-  block->size = size;
-  block->used = sizeof *block;
-  arena->bytes += size;
-  block->next = arena->blocks;
-  arena->blocks = block;
-  return true;
-}
-
-char *np_arena_copy(np_arena *arena, const char *bytes, uint32_t length) {
-  np_arena_block *block = arena->blocks;
-  if (block == NULL ||
-      block->size - block->used < (size_t)length + NP_KEY_PADDING) {
-    size_t wanted = sizeof *block + length + NP_KEY_PADDING;
-    if (!make_room(arena, wanted)) return NULL;
-    np_arena_block *fresh = arena->blocks;
-    if (fresh->size == wanted && block != NULL) { /* Keep filling the old. */
-      arena->blocks = block;
-      fresh->next = block->next;
-      block->next = fresh;
-    }
-    block = fresh;
-  }
-  char *copy = (char *)block + block->used;
-  memcpy(copy, bytes, length);
-  block->used += length;
-  return copy;
-}
-
-void np_arena_clear(np_arena *arena) {
-  while (arena->blocks != NULL) {
-    np_arena_block *block = arena->blocks;
-    arena->blocks = block->next;
-    np_free_huge(block, block->size);
-  }
-  arena->bytes = 0;
-}
-
-void np_arena_adopt(np_arena *into, np_arena *from) {
-  np_arena_block **end = &into->blocks;
-  while (*end != NULL) end = &(*end)->next;
-  *end = from->blocks;
-  into->bytes += from->bytes;
-  *from = (np_arena){.blocks = NULL};
-}
+/* Below 2 MiB slots are on small pages, where each fault costs: be quick. */
+#define FAST_GROWTH (UINT32_C(1) << 16)
 
 /* What a part without slots points to: always free, never written. */
 static const np_entry no_slots[1];
@@ -110,7 +51,9 @@ static void copy_slots(np_table_part *into, const np_table_part *from) {
   }
 }
 
-static np_status set_capacity(np_table_part *part, uint64_t capacity) {
+/* The old slots go to `arena`, if there is one: fresh pages are dear. */
+static np_status set_capacity(np_table_part *part, np_arena *arena,
+                              uint64_t capacity) {
   if (capacity > UINT32_C(1) << 31) return NP_NOMEM;
   np_table_part grown = {.capacity = (uint32_t)capacity, .used = part->used};
   grown.block = np_alloc_huge(block_size(grown.capacity));
@@ -119,7 +62,10 @@ static np_status set_capacity(np_table_part *part, uint64_t capacity) {
   base += -base % sizeof(np_entry);
   grown.slots = (np_entry *)base;
   copy_slots(&grown, part);
-  np_table_part_clear(part);
+  if (arena != NULL && part->block != NULL)
+    np_arena_give(arena, part->block, block_size(part->capacity));
+  else
+    np_table_part_clear(part);
   *part = grown;
   return NP_OK;
 }
@@ -128,12 +74,16 @@ static inline bool has_room(const np_table_part *part, uint64_t keys) {
   return keys * 4 <= (uint64_t)part->capacity * 3;
 }
 
-np_status np_table_part_reserve(np_table_part *part, uint64_t keys) {
+static np_status reserve(np_table_part *part, np_arena *arena, uint64_t keys) {
   if (has_room(part, keys)) return NP_OK;
   uint64_t capacity = FIRST_CAPACITY;
   if (part->capacity > capacity) capacity = part->capacity;
   while (keys * 4 > capacity * 3) capacity *= capacity < FAST_GROWTH ? 4 : 2;
-  return set_capacity(part, capacity);
+  return set_capacity(part, arena, capacity);
+}
+
+np_status np_table_part_reserve(np_table_part *part, uint64_t keys) {
+  return reserve(part, NULL, keys);
 }
 
 /* The slot of the key, or the free one where it would go. */
@@ -150,7 +100,7 @@ static np_status insert(np_table_part *part, np_arena *arena,
                         const np_entry *entry) {
   np_entry added = *entry;
   if (!has_room(part, (uint64_t)part->used + 1)) {
-    np_status status = np_table_part_reserve(part, (uint64_t)part->used + 1);
+    np_status status = reserve(part, arena, (uint64_t)part->used + 1);
     if (status != NP_OK) return status;
   }
   if (np_entry_is_long(entry) && arena != NULL) {
@@ -304,7 +254,7 @@ uint64_t np_table_keys(const np_table *table) {
 }
 
 uint64_t np_table_bytes(const np_table *table) {
-  uint64_t bytes = table->arena.bytes;
+  uint64_t bytes = table->arena.bytes + table->arena.spare_bytes;
   for (uint32_t i = 0; i < NP_TABLE_PARTS; i++)
     bytes += (uint64_t)table->parts[i].capacity * sizeof(np_entry);
   return bytes;

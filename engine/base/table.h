@@ -9,12 +9,13 @@
 #define NP_BASE_TABLE_H
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/arena.h"
 #include "base/status.h"
 
 #define NP_TABLE_PARTS 16
 #define NP_KEY_INLINE 16
 #define NP_KEY_MAX UINT32_C(0x7ffffff0)
-#define NP_KEY_PADDING 32 /* readable bytes behind each key in a batch */
+#define NP_KEY_PADDING NP_ARENA_PADDING /* readable behind keys in a batch */
 
 /* 32 bytes, two in a cache line. */
 typedef struct np_entry {
@@ -34,12 +35,6 @@ typedef struct np_entry {
     uint64_t tag; /* both: written and compared at once (else stores stall) */
   };
 } np_entry;
-
-/* Bytes of long keys; freed all at once. Zero-initialised is empty. */
-typedef struct np_arena {
-  struct np_arena_block *blocks; /* the newest first */
-  uint64_t bytes;
-} np_arena;
 
 typedef struct np_table_part {
   np_entry *slots; /* aligned to an entry; never NULL once initialised */
@@ -105,8 +100,8 @@ np_status np_table_add_entries(np_table *table, const np_entry *entries,
 void np_table_part_init(np_table_part *part);
 void np_table_part_clear(np_table_part *part);
 /* Adds the count of `entry`, whose hash must belong to this part. A long key
- * that is new is copied to `arena`; with NULL it stays where it is. On
- * NP_NOMEM nothing changed. */
+ * that is new is copied to `arena`, which also gets slots that were outgrown;
+ * with NULL it stays where it is. On NP_NOMEM nothing changed. */
 np_status np_table_part_add(np_table_part *part, np_arena *arena,
                             const np_entry *entry);
 /* Asks for the cache lines of these entries' home slots. */
@@ -125,11 +120,5 @@ const np_entry *np_table_part_find(const np_table_part *part,
 /* Moves all of `from` (same seed) into `into`; `from` is then as new. On
  * NP_NOMEM nothing changed. */
 np_status np_table_part_merge(np_table_part *into, np_table_part *from);
-
-void np_arena_clear(np_arena *arena);
-/* Moves the blocks of `from`. */
-void np_arena_adopt(np_arena *into, np_arena *from);
-/* A copy with NP_KEY_PADDING readable bytes behind it; NULL: no memory. */
-char *np_arena_copy(np_arena *arena, const char *bytes, uint32_t length);
 
 #endif
