@@ -174,8 +174,8 @@ int32_t npl_join_slot(np_front *w, uint32_t slot, uint32_t generation) {
 int32_t npl_yield(np_front *w) {
   int32_t status = npl_check(w);
   if (status != NP_OK) return status;
-  w->budget = -1;
-  return np_waker_attend(npl_me(w));
+  np_waiter_step_aside(npl_me(w));
+  return npl_me(w)->current->pumps ? NP_PUMP : NP_YIELD;
 }
 
 int32_t npl_sleep(np_front *w, double seconds) {

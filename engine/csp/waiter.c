@@ -349,11 +349,17 @@ int32_t np_waker_attend(np_waker *me) {
   me->front.budget = NP_BUDGET;
 #endif
   np_mailbox_drain(me);
+  if (waiter->pumps) return NP_OK; /* Cannot yield; its next wait pumps. */
+  np_waiter_step_aside(me);
+  return NP_YIELD;
+}
+
+void np_waiter_step_aside(np_waker *me) {
+  np_waiter *waiter = me->current;
   if (waiter->bubble != NULL) waiter->bubble->active--;
   waiter->winner = -1;
   waiter->code = NP_OK;
   /* Not running until it is resumed: see np_waiter_is_stale. */
   atomic_store_explicit(&waiter->state, NP_CLAIMED, memory_order_relaxed);
   np_ready_push(me, waiter);
-  return NP_YIELD;
 }

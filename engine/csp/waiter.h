@@ -239,6 +239,8 @@ void np_waiter_leave(np_waker *me, np_waiter *waiter);
 /* The scheduler, before the task goes on: fills the front. */
 void np_waiter_resumed(np_waker *me, np_waiter *waiter);
 
+/* Puts the current task behind those that are ready: yield (or pump) next. */
+void np_waiter_step_aside(np_waker *me);
 /* The slow half of the check below. */
 int32_t np_waker_attend(np_waker *me);
 /* Every blocking operation begins so: NP_OK, NP_CANCELED or NP_YIELD (the task

@@ -362,7 +362,7 @@ end
 function Task:join()
   if self[STATE] ~= LIVE then
     local status = C.npl_check(W)
-    if status == native.CANCELED then return scheduler.raise(status, 'join') end
+    if status ~= native.OK then return join_slow(self, status) end
     return join_result(self)
   end
   return join_slow(self, C.npl_join_slot(W, self[SLOT], self[GENERATION]))
