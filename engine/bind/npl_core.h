@@ -139,6 +139,9 @@ np_object *npl_received_handle(np_front *w, uint32_t at);
 np_object *npl_received_object(np_front *w);
 void npl_received_drop(np_front *w);
 uint32_t npl_object_kind(np_object *object);
+uint32_t npl_keep(np_front *w, np_object *object);
+void npl_unkeep(np_front *w, uint32_t id);
+uint32_t npl_kept_high(np_front *w);
 void npl_object_retain(np_object *object);
 void npl_object_release(np_object *object);
 

@@ -21,9 +21,31 @@ static void fire_deadline(np_timer *timer, np_waker *me) {
   np_context_end(me, context, NP_TIMEOUT, cause);
 }
 
+static np_pool *new_pool(void) {
+  np_pool *pool = np_alloc(sizeof *pool);
+  if (pool != NULL) np_pool_init(pool, sizeof(np_context));
+  return pool;
+}
+
+/* The root takes the pool with it: it keeps every context that came from it. */
+static void give_back(np_context *context) {
+  np_pool *pool = context->pool;
+  bool is_root = context->parent == NULL;
+  np_pool_give(pool, context);
+  if (!is_root) return;
+  np_pool_clear(pool);
+  np_free(pool);
+}
+
 static np_context *new_context(np_context *parent) {
-  np_context *context = np_alloc_zero(sizeof *context);
-  if (context == NULL) return NULL;
+  np_pool *pool = parent != NULL ? parent->pool : new_pool();
+  if (pool == NULL) return NULL;
+  np_context *context = np_pool_take(pool);
+  if (context == NULL) {
+    if (parent == NULL) np_free(pool);
+    return NULL;
+  }
+  context->pool = pool;
   np_object_init(&context->object, &context_kind);
   np_list_init(&context->children);
   np_list_init(&context->members);
@@ -135,7 +157,7 @@ static void context_free(np_object *object) {
     np_value_drop(&context->timeout_cause);
     np_value_drop(&context->key);
     np_value_drop(&context->value);
-    np_free(context);
+    give_back(context);
     object = NULL;
     if (parent != NULL &&
         atomic_fetch_sub_explicit(&parent->object.refs, 1,
@@ -204,6 +226,7 @@ static bool end_one(np_waker *me, np_context *context, int32_t state,
   /* seq_cst: stored before the claims below are tried; see waiter.h. */
   atomic_store_explicit(&context->state, state, memory_order_seq_cst);
   take_children(context, ending);
+  bool waited_on = context->object.enlisted != 0; /* No later one will park. */
   np_waiter *claimed = claim_members(me, context);
   np_lock_leave(&context->object.lock);
 
@@ -212,8 +235,9 @@ static bool end_one(np_waker *me, np_context *context, int32_t state,
     np_wake(me, claimed);
     claimed = next;
   }
-  np_object_wake_all(me, &context->object, NP_OK);
+  if (waited_on) np_object_wake_all(me, &context->object, NP_OK);
   np_timer_disarm(&context->timer);
+  context->timer.heap = NULL; /* A handle may outlive the engine's heaps. */
   return true;
 }
 

@@ -10,10 +10,12 @@
  * parent does not keep its children (a dying child takes itself out). */
 #ifndef NP_CSP_CONTEXT_H
 #define NP_CSP_CONTEXT_H
+#include "base/pool.h"
 #include "csp/waiter.h"
 
 struct np_context {
   np_object object; /* waits: selects on the context; guards all lists */
+  np_pool *pool;    /* of the whole tree; the root has it */
   np_context *parent;
   np_link in_parent; /* guarded by the parent's lock */
   np_list children;

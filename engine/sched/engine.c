@@ -10,8 +10,15 @@
 #include "base/thread.h"
 #include "sched/output.h"
 
+static void free_kept(np_kept *kept) {
+  for (uint32_t i = 0; i < kept->high; i++) np_object_release(kept->objects[i]);
+  np_free(kept->objects);
+  np_free(kept->free_ids);
+}
+
 void np_worker_free(np_worker *worker) {
   if (worker == NULL) return;
+  free_kept(&worker->kept);
   for (uint32_t i = 0; i < worker->task_high; i++) np_free(worker->tasks[i]);
   np_free(worker->tasks);
   np_free(worker->free_tasks);

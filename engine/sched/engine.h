@@ -18,6 +18,13 @@
 
 typedef struct np_engine np_engine;
 
+/* Handles that a worker's Lua objects stand for, by number; see bind. */
+typedef struct np_kept {
+  np_object **objects; /* NULL where the number is free */
+  uint32_t *free_ids;
+  uint32_t free_count, high, capacity;
+} np_kept;
+
 struct np_worker {
   np_waker waker; /* first */
   np_engine *engine;
@@ -36,6 +43,7 @@ struct np_worker {
   np_object **staged_handles;
   uint32_t staged_count, staged_capacity;
   np_value staged_key;
+  np_kept kept;
   np_value *promoted; /* messages that will take the place of slots */
   uint32_t promoted_count;
   pthread_t thread;

@@ -4,6 +4,7 @@
 local ffi = require 'ffi'
 local args = require 'neap.args'
 local errors = require 'neap.errors'
+local keep = require 'neap.keep'
 local native = require 'neap.ffi'
 local scheduler = require 'neap.scheduler'
 local value = require 'neap.value'
@@ -286,7 +287,7 @@ ReceiveMeta.__index = refusing('receive-only', { 'send', 'try_send', 'sending', 
 SendMeta.__index = refusing('send-only', { 'recv', 'try_recv', 'iter' })
 
 local function wrap(h, name)
-  local self = setmetatable({ h = value.own(h), name = name or false }, Meta)
+  local self = keep.own(setmetatable({ h = h, name = name or false }, Meta), h)
   value.know(h, self)
   return self
 end

@@ -3,6 +3,7 @@
 local ffi = require 'ffi'
 local args = require 'neap.args'
 local errors = require 'neap.errors'
+local keep = require 'neap.keep'
 local native = require 'neap.ffi'
 local scheduler = require 'neap.scheduler'
 local value = require 'neap.value'
@@ -13,36 +14,27 @@ local KIND = 2
 local Context = {}
 local Meta = { __index = Context, __name = 'neap.Context', __travel = value.traveler(KIND) }
 
-local function wrap(h, kind)
+local own = keep.own
+
+-- `kind`, `parent` and `key_name` are for messages; what is absent is found in the class.
+local function wrap(h, kind, parent)
   if h == nil then return errors.raise(errors.memory 'a context') end
-  local self = setmetatable({ h = value.own(h), kind = kind or 'context', parent = false,
-    signal = false, key_name = false }, Meta)
-  value.know(h, self)
-  return self
+  return own(setmetatable({ h = h, kind = kind, parent = parent }, Meta), h)
 end
 
-value.define(KIND, function(pointer) return wrap(ffi.cast('np_context *', pointer)) end)
+-- Several objects may stand for one context: they compare equal.
+Meta.__eq = function(a, b) return a.h == b.h end
 
--- The object that stands for a context here; takes over the reference.
-local function arrive(h, kind)
-  local known = value.known(h)
-  if known then
-    C.npl_object_release(value.object(h))
-    return known
-  end
-  return wrap(h, kind)
-end
+value.define(KIND, function(pointer)
+  return wrap(ffi.cast('np_context *', pointer), 'context', false)
+end)
 
 local function check(ctx)
   if type(ctx) == 'table' and getmetatable(ctx) == Meta then return ctx end
   return errors.raise(errors.argument(('expected a context, got %s'):format(tostring(ctx))))
 end
 
-local function child(self, h, kind)
-  local ctx = wrap(h, kind)
-  ctx.parent = self
-  return ctx
-end
+local function child(self, h, kind) return wrap(h, kind, self) end
 
 --- @return neap.Context child that `cancel` ends
 function Context:with_cancel()
@@ -103,7 +95,7 @@ function Context:cancel(cause)
   if not CANCELABLE[self.kind] then
     errors.raise(errors.state(('cancel of a %s context; fix: cancel a child made by with_cancel'):format(self.kind)))
   end
-  value.put(cause)
+  if cause ~= nil then value.put(cause) else C.npl_put_nothing(W) end
   C.npl_context_cancel(W, self.h)
 end
 
@@ -210,6 +202,7 @@ function Meta.__tostring(self)
 end
 args.strict(Context, 'a context')
 rawset(Context, 'done_channel', false)
+rawset(Context, 'key_name', false)
 
 local background
 
@@ -218,14 +211,10 @@ return {
   Meta = Meta,
   check = check,
   --- The context that this task runs under.
-  current = function()
-    local ctx = arrive(C.npl_current(W))
-    return ctx
-  end,
+  current = function() return wrap(C.npl_current(W), 'context', false) end,
   --- The root.
   background = function()
-    if not background then background = arrive(C.npl_root(W), 'background') end
-    background.kind = 'background'
+    if not background then background = wrap(C.npl_root(W), 'background', false) end
     return background
   end,
   cause = scheduler.cause,

@@ -46,25 +46,31 @@ declare(C)
 
 local front = ffi.typeof 'np_front *'
 
+local native = { C = C, own = own, library = library_path, closed = false }
+
+-- At the end of a lua_State finalizers run in any order: what is freed must be known to be.
+local function end_engine(worker)
+  native.closed = true
+  C.npl_release(worker)
+end
+
 local function open_worker()
   if own then return ffi.cast(front, own.worker) end
   local worker = C.npl_open()
   if worker == nil then error('neap: memory: cannot open the engine', 0) end
   -- Whoever drops the module or closes the state without neap.close ends the engine all the same.
-  return ffi.gc(worker, C.npl_release)
+  return ffi.gc(worker, end_engine)
 end
 
-local native = {
-  C = C,
-  W = open_worker(),
-  --- The value table: what a local channel holds by reference, by slot.
-  V = {},
-  own = own,
-  library = library_path,
+for name, number in pairs {
   OK = 0, CLOSED = -1, PARKED = -2, PUMP = -3, TIMEOUT = -4, CANCELED = -5, TRAVELS = -6,
   MESSAGE = -7, NOMEM = -8, AGAIN = -9, YIELD = -10, STATE = -11, DEADLOCK = -12, LIMIT = -13,
   RANGE = -14, DONE = -15, IO = -16, IDLE = -17, FORKED = -18, OUTPUT = -19,
   NO_SLOT = 0xffffffff,
-}
+} do native[name] = number end
+
+native.W = open_worker()
+--- The value table: what a local channel holds by reference, by slot.
+native.V = {}
 
 return native

@@ -1,6 +1,7 @@
 --- Tasks of other workers: a handle on how they end. Same methods as a task of this worker.
 local args = require 'neap.args'
 local errors = require 'neap.errors'
+local keep = require 'neap.keep'
 local native = require 'neap.ffi'
 local scheduler = require 'neap.scheduler'
 local value = require 'neap.value'
@@ -84,7 +85,7 @@ Meta.__travel = value.traveler(KIND)
 
 --- @param h cdata np_outcome * with a reference
 local function new(h, name)
-  local self = setmetatable({ h = value.own(h), name = name }, Meta)
+  local self = keep.own(setmetatable({ h = h, name = name }, Meta), h)
   value.know(h, self)
   return self
 end

@@ -1,7 +1,7 @@
 --- What is left of an engine that was closed: handles of it raise `closed` from then on, whatever
 --- is done with them, so that nothing of the old engine is mistaken for the fresh one's.
-local ffi = require 'ffi'
 local errors = require 'neap.errors'
+local keep = require 'neap.keep'
 local native = require 'neap.ffi'
 local scheduler = require 'neap.scheduler'
 local task = require 'neap.task'
@@ -25,20 +25,15 @@ function bury.on_close(fn) listeners[#listeners + 1] = fn end
 
 -- The root context is the fresh engine's too.
 local function bury_handles()
-  local root = tonumber(ffi.cast('intptr_t', ffi.cast('void *', C.npl_root_context(W))))
+  local root = C.npl_root_context(W)
   local channel = package.loaded['neap.channel']
-  local keep
-  value.each_known(function(key, object)
-    if key == root then
-      keep = object
-      return
-    end
+  keep.each(function(object)
+    if value.object(object.h) == value.object(root) then return end
     -- Views of one direction have the handle too: it closes under them.
     if channel and getmetatable(object) == channel.Meta then C.npl_channel_kill(object.h) end
     setmetatable(object, Dead)
   end)
   value.forget_known()
-  if keep then value.know(keep.h, keep) end
 end
 
 function bury.all()

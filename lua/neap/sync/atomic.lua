@@ -3,6 +3,7 @@
 local ffi = require 'ffi'
 local args = require 'neap.args'
 local errors = require 'neap.errors'
+local keep = require 'neap.keep'
 local native = require 'neap.ffi'
 local value = require 'neap.value'
 local C = native.C
@@ -50,7 +51,7 @@ Meta.__tostring = function(self) return ('atomic %d'):format(tonumber(self:load6
 args.strict(Atomic, 'an atomic')
 
 local function wrap(h)
-  local self = setmetatable({ h = value.own(h) }, Meta)
+  local self = keep.own(setmetatable({ h = h }, Meta), h)
   value.know(h, self)
   return self
 end
