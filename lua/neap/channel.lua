@@ -49,13 +49,12 @@ local function recv_slow(self, r)
   return recv_again(self, r)
 end
 
+local function recv_retry(self) return recv_slow(self, C.npl_channel_recv(W, self.h)) end
+
 function recv_again(self, k)
   if k == MESSAGE then return take(), true end
   if k == CLOSED then return nil, false end
-  if k == YIELD then
-    park()
-    return recv_slow(self, C.npl_channel_recv(W, self.h))
-  end
+  if k == YIELD then return recv_retry(self, park()) end
   if k == PUMP then return after_recv(self, scheduler.pump()) end
   if k >= 0 then return after_recv(self, k) end
   if k == TIMEOUT then return nil, nil end
@@ -94,10 +93,8 @@ function Channel:try_recv()
   return recv_slow(self, r)
 end
 
-local function next_value(self)
-  local v = self:recv()
-  return v
-end
+-- A tail call: a frame in between would give each loop a trace more.
+local function next_value(self) return self:recv() end
 
 --- `for v in ch:iter() do`: until closed and drained.
 function Channel:iter() return next_value, self end
@@ -129,13 +126,15 @@ local function sent(self, v, r)
   return send_again(self, v, r)
 end
 
+local function send_retry(self, v) return self:send(v) end
+
 -- `k`: the result of a try, or why a parked send was woken.
 function send_again(self, v, k)
-  if k == TRAVELS then return sent(self, v, send_value(self, v)) end
-  if k == YIELD then
-    park()
-    return self:send(v)
+  if k == TRAVELS then
+    self.shared = true
+    return sent(self, v, send_value(self, v))
   end
+  if k == YIELD then return send_retry(self, v, park()) end
   if k == PUMP then return after_send(self, v, scheduler.pump()) end
   if k == DONE then return true end -- Dropped, as its overflow says.
   if not C.npl_channel_is_shared(self.h) then V[W.slot] = false end
@@ -178,6 +177,7 @@ end
 function Channel:send(v, timeout)
   if v == nil then return refuse_nil(self) end
   if timeout ~= nil then return send_within(self, v, timeout) end
+  if self.shared then return sent(self, v, send_value(self, v)) end
   local r = C.npl_channel_send(W, self.h)
   if r >= 0 then
     V[r] = v
@@ -223,7 +223,7 @@ function Channel:dropped() return C.npl_channel_dropped(self.h) end
 --- A send case for `neap.select`; reusable: `case.value = v`.
 function Channel:sending(v) return setmetatable({ channel = self, value = v }, SendCase) end
 
-local function view(self, class) return setmetatable({ h = self.h, name = self.name, of = self }, class) end
+local function view(self, class) return setmetatable({ h = self.h, name = self.name, shared = false, of = self }, class) end
 
 local function refusing(what, names)
   local methods = {}
@@ -287,7 +287,7 @@ ReceiveMeta.__index = refusing('receive-only', { 'send', 'try_send', 'sending', 
 SendMeta.__index = refusing('send-only', { 'recv', 'try_recv', 'iter' })
 
 local function wrap(h, name)
-  local self = keep.own(setmetatable({ h = h, name = name or false }, Meta), h)
+  local self = keep.own(setmetatable({ h = h, name = name or false, shared = false }, Meta), h)
   value.know(h, self)
   return self
 end

@@ -5,7 +5,7 @@ local n, kind = tonumber(arg[1]), arg[2]
 neap.run(function()
   local ch = neap.channel(1024, { shared = true })
   local values = {}
-  for i = 1, 256 do values[i] = kind == "string" and ("%0100d"):format(i) or i end
+  for i = 1, 256 do values[i] = kind == "string" and ("x"):rep(96) .. ("%04d"):format(i) or i end
   local start = neap.now()
   neap.spawn(function()
     for i = 1, n do ch:send(values[i % 256 + 1]) end
