@@ -22,10 +22,10 @@ void np_table_part_init(np_table_part *part) {
 }
 
 /* The C library aligns to 16 only, and an entry must not cross a cache line:
- * small blocks have one more, large ones are aligned to their pages. */
+ * small blocks have two more, large ones are aligned to their pages. */
 static size_t block_size(uint32_t capacity) {
   size_t size = (size_t)capacity * sizeof(np_entry);
-  return size < (size_t)2 << 20 ? size + sizeof(np_entry) : size;
+  return size < (size_t)2 << 20 ? size + 2 * sizeof(np_entry) : size;
 }
 
 void np_table_part_clear(np_table_part *part) {
@@ -34,8 +34,10 @@ void np_table_part_clear(np_table_part *part) {
   np_table_part_init(part);
 }
 
+/* The first slot of a cache line: the whole line is looked at before the next.
+ * (The capacity is even but for a part without slots.) */
 static inline uint32_t home(const np_table_part *part, uint32_t hash) {
-  return (uint32_t)((uint64_t)hash * part->capacity >> 32);
+  return (uint32_t)((uint64_t)hash * part->capacity >> 33) * 2;
 }
 
 static inline uint32_t next_slot(const np_table_part *part, uint32_t slot) {
@@ -59,7 +61,7 @@ static np_status set_capacity(np_table_part *part, np_arena *arena,
   grown.block = np_alloc_huge(block_size(grown.capacity));
   if (grown.block == NULL) return NP_NOMEM;
   uintptr_t base = (uintptr_t)grown.block;
-  base += -base % sizeof(np_entry);
+  base += -base % (2 * sizeof(np_entry));
   grown.slots = (np_entry *)base;
   copy_slots(&grown, part);
   if (arena != NULL && part->block != NULL)
