@@ -4,9 +4,9 @@ int np_doze_fd(np_worker *worker) {
   if (worker->alarm == NULL) {
     worker->alarm = np_alarm_open(&worker->waker.event);
     if (worker->alarm == NULL) return -1;
-    /* Whoever asks goes to sleep on it next. */
-    np_doze(worker);
   }
+  /* A host that asks goes to sleep on it next. */
+  if (worker->waker.current->pumps) np_doze(worker);
   return worker->alarm->all_fd;
 }
 
@@ -23,6 +23,9 @@ bool np_doze(np_worker *worker) {
   np_waker *me = &worker->waker;
   if (!me->dozing) np_event_clear(&me->event);
   me->dozing = true;
+  /* The turn may have ended in the middle: what runs now is in no task. */
+  me->current = &worker->outside.waiter;
+  me->timers = &me->own_timers;
   if (worker->alarm != NULL) {
     me->own_timers.alarm = worker->alarm;
     np_alarm_set(worker->alarm, np_timers_next(&me->own_timers));

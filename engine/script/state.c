@@ -20,7 +20,8 @@ lua_State *np_script_lua(np_worker *worker) {
   return ((np_script *)worker->state)->lua;
 }
 
-/* --- modules from the library ---------------------------------------------- */
+/* --- modules from the library ----------------------------------------------
+ */
 
 static const np_embedded_module *find_module(const char *name) {
   for (unsigned long i = 0; i < np_embedded_module_count; i++)
@@ -73,7 +74,8 @@ static void install_searchers(lua_State *L, const np_script_config *config) {
   lua_pop(L, 2);
 }
 
-/* --- what neap.own offers -------------------------------------------------- */
+/* --- what neap.own offers --------------------------------------------------
+ */
 
 static int stop(lua_State *L) {
   np_worker *worker = lua_touserdata(L, lua_upvalueindex(1));
@@ -111,7 +113,8 @@ static lua_State *fresh_coroutine(np_worker *worker, np_task *task) {
 }
 
 /* The coroutine died of an error: Lua runs what was deferred and tells the
- * scope. A failure in that is a bug of ours or no memory: the task just ends. */
+ * scope. A failure in that is a bug of ours or no memory: the task just ends.
+ */
 static void report_failure(np_worker *worker, np_task *task, lua_State *co) {
   np_script *script = worker->state;
   lua_State *L = script->lua;
@@ -137,8 +140,7 @@ static void step(np_worker *worker, np_task *task) {
   if (np_unlikely(co == NULL)) {
     co = fresh_coroutine(worker, task);
     if (co == NULL) {
-      np_task_end(worker, task, NP_TASK_FAILED,
-                  (np_value){.tag = NP_NOTHING});
+      np_task_end(worker, task, NP_TASK_FAILED, (np_value){.tag = NP_NOTHING});
       return;
     }
   }
@@ -147,7 +149,8 @@ static void step(np_worker *worker, np_task *task) {
     report_failure(worker, task, co);
 }
 
-/* --- opening ------------------------------------------------------------------ */
+/* --- opening
+ * ------------------------------------------------------------------ */
 
 static void push_own(np_worker *worker, const np_script_config *config) {
   lua_State *L = np_script_lua(worker);
@@ -191,11 +194,11 @@ static int open_protected(lua_State *L) {
   lua_call(L, 1, 1);
   script->fresh = keep_handler(L, "fresh");
   script->failed = keep_handler(L, "failed");
-  if (!config->guest) { /* A guest's host has a print of its own. */
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "neap.cli.print");
-    lua_call(L, 1, 0);
-  }
+  /* Where `print` goes, and what a guest must not touch. */
+  if (config->guest && worker->number == 0) return 0;
+  lua_getglobal(L, "require");
+  lua_pushstring(L, config->guest ? "neap.embed.guest" : "neap.cli.print");
+  lua_call(L, 1, 0);
   return 0;
 }
 

@@ -31,7 +31,10 @@ end
 
 --- Starts the workers, once.
 function engine.ensure_workers()
-  if started then return end
+  if started then
+    if C.npl_forked(W) then errors.raise(host.forked_error()) end
+    return
+  end
   if native.own and C.npl_number(W) ~= 0 then return end
   local guest = not native.own or native.own.guest
   local status = C.npl_start(W, engine.workers(), native.library, package.path, package.cpath, guest)
@@ -74,9 +77,12 @@ local function has_halted() return C.npl_halted(W) end
 function engine.close(timeout)
   args.timeout(timeout, 'timeout')
   if native.own then errors.raise(errors.state 'neap.close: the engine ends with the program here') end
+  if host.running or not C.npl_is_outside(W) then
+    errors.raise(errors.state('neap.close inside a task, or in what the scheduler called; fix: call it '
+      .. 'where the host calls neap.tick or neap.run'))
+  end
   local grace = timeout or settings.grace
   local stop = C.npl_now(W) + grace
-  if host.running then errors.raise(errors.state 'neap.close in what the scheduler called') end
   C.npl_halt(W, grace)
   scheduler.run_until(has_halted, grace)
   local clean = C.npl_stop(W, math.max(stop - C.npl_now(W), 0) + 0.1) == native.OK

@@ -75,9 +75,8 @@ end
 
 scheduler.pump = own and own.pump or host_pump
 
-local function refuse_turn(what)
-  return errors.raise(errors.state(('%s inside a task, or in what the scheduler called; it runs already')
-    :format(what)))
+local function refuse_turn()
+  return errors.raise(errors.state 'neap.tick inside a task, or in what the scheduler called: it runs already')
 end
 
 --- Runs what is ready, for a host's frame: stops at the first yield after `budget` seconds. When
@@ -86,7 +85,7 @@ end
 --- @return number|nil seconds to the next timer (0: more can run now); nil when idle
 function scheduler.tick(budget)
   args.timeout(budget, 'budget')
-  if host.running or not C.npl_is_outside(W) then return refuse_turn 'neap.tick' end
+  if host.running or not C.npl_is_outside(W) then return refuse_turn() end
   local stop = budget and C.npl_now(W) + budget
   host.running = true
   local slot
@@ -101,9 +100,8 @@ function scheduler.tick(budget)
   return left >= 0 and left or nil
 end
 
---- Runs the loop until `is_over()` or for `seconds`; for the engine's end.
+--- Runs the loop until `is_over()` or for `seconds`: the last turns of an engine.
 function scheduler.run_until(is_over, seconds)
-  if host.running or not C.npl_is_outside(W) then return refuse_turn 'neap.close' end
   local stop = C.npl_now(W) + seconds
   host.running = true
   while not is_over() and C.npl_now(W) < stop do

@@ -28,8 +28,8 @@ function host.print_output()
 end
 
 function host.forked_error()
-  return errors.state 'the engine belongs to the process that this one was forked from; '
-    .. 'fix: neap.close() here, then the next call opens a fresh one'
+  return errors.state('the engine belongs to the process that this one was forked from; '
+    .. 'fix: neap.close() here, then the next call opens a fresh one')
 end
 
 -- Ends the wait that the loop was entered for, and the loop.
