@@ -37,7 +37,9 @@ static int search_embedded(lua_State *L) {
     lua_pushfstring(L, "\n\tno module '%s' in the neap library", name);
     return 1;
   }
-  lua_pushfstring(L, "@neap:%s", name);
+  /* "neap" is neap.init, so that one prefix tells our frames from others'. */
+  lua_pushfstring(L, strchr(name, '.') != NULL ? "@neap:%s" : "@neap:%s.init",
+                  name);
   if (luaL_loadbuffer(L, module->data, module->size, lua_tostring(L, -1)) != 0)
     return lua_error(L);
   return 1;
