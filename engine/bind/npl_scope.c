@@ -36,7 +36,8 @@ bool npl_scope_fail(np_front *w, np_context *scope) {
 }
 
 bool npl_scope_fail_slot(np_front *w, np_context *scope, uint32_t slot) {
-  return np_scope_fail(npl_me(w), scope, np_value_slot(slot));
+  return np_scope_fail_with(npl_me(w), scope, np_value_slot(slot),
+                            npl_take_staged(w));
 }
 
 /* Keeps the first error that reached the root, which goes on living, and

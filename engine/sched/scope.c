@@ -83,6 +83,11 @@ void np_scope_dismiss(np_waker *me, np_task *task) {
 bool np_scope_fail(np_waker *me, np_context *scope, np_value error) {
   np_value cause = error.tag == NP_SLOT ? (np_value){.tag = NP_NOTHING}
                                         : np_value_copy(&error);
+  return np_scope_fail_with(me, scope, error, cause);
+}
+
+bool np_scope_fail_with(np_waker *me, np_context *scope, np_value error,
+                        np_value cause) {
   np_lock_take(&scope->object.lock);
   bool first = scope->error.tag == NP_NOTHING;
   if (first) scope->error = error;

@@ -21,6 +21,10 @@ void np_scope_admit(np_context *scope, np_task *task);
 void np_scope_dismiss(np_waker *me, np_task *task);
 /* Keeps the first error (taken over) and cancels the scope. True if it was. */
 bool np_scope_fail(np_waker *me, np_context *scope, np_value error);
+/* The same for an error that stays by reference (a slot): `cause` (taken over)
+ * is what the canceled tasks see of it. */
+bool np_scope_fail_with(np_waker *me, np_context *scope, np_value error,
+                        np_value cause);
 
 /* NP_OK when all tasks have ended (daemons are canceled when they are the last
  * and waited for too). NP_PARKED or NP_PUMP: yield, then call again. A cancel

@@ -116,12 +116,18 @@ local function text_of(value)
   return '(a table was raised)'
 end
 
+local BOUNDARY = 'blocking call where nothing can yield (in require, or in a callback of table.sort '
+  .. 'or string.gsub); collect first, or start it with neap.go'
+
 --- Wraps what user code raised; an error object of ours comes back as it is.
 --- @param value any stays unchanged in `e.value`
 --- @param traceback? string of the failure
 function errors.user(value, traceback)
   if errors.is(value) then return value end
   local kind = value == 'not enough memory' and 'memory' or 'error'
+  if type(value) == 'string' and value:find('attempt to yield across C-call boundary', 1, true) then
+    return errors.new('state', { message = BOUNDARY, value = value, traceback = traceback })
+  end
   return errors.new(kind, { message = text_of(value), value = value, traceback = traceback })
 end
 

@@ -147,6 +147,7 @@ local function fail_scope(scope, e)
     local slot = C.npl_slot(W)
     if slot ~= NO_SLOT then
       V[slot] = e
+      put_error(e) -- By value, as the cause that the canceled tasks see.
       if C.npl_scope_fail_slot(W, scope, slot) then return end
       V[slot] = false
       C.npl_give_slot(W, slot)
