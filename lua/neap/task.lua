@@ -309,18 +309,26 @@ local function spawn(options, fn, ...)
   return no_task 'a spawned task'
 end
 
+local function spawn_options(options, fn, ...)
+  if type(options) ~= 'table' then args.func(options, 'fn') end
+  args.options(options, OPTIONS, 'spawn')
+  args.callable(fn, 'fn')
+  return spawn(options, fn, ...)
+end
+
+-- A stock LuaJIT 2.1.0-beta3 compiles these wrongly: the varargs turn into what the stack held
+-- before (seen as the function itself instead of its first argument).
+if not native.own then
+  jit.off(go_options)
+  jit.off(spawn_options)
+end
+
 --- Starts a task in the pool, in parallel. `fn`, its upvalues and arguments are copied now.
 --- @param fn function or a table of options (name, worker, daemon, isolated) before it
 --- @return neap.Task
 function task.spawn(fn, ...)
   if type(fn) == 'function' then return spawn(nil, fn, ...) end
-  local function with_options(options, inner, ...)
-    if type(options) ~= 'table' then args.func(options, 'fn') end
-    args.options(options, OPTIONS, 'spawn')
-    args.callable(inner, 'fn')
-    return spawn(options, inner, ...)
-  end
-  return with_options(fn, ...)
+  return spawn_options(fn, ...)
 end
 
 -- --- waiting ---------------------------------------------------------------------------------
