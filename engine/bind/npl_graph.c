@@ -186,14 +186,13 @@ uint32_t npl_segment_room(np_turn *turn, uint32_t most) {
 }
 
 int32_t npl_segment_codes(np_turn *turn, uint32_t step, np_codes *out) {
-  np_segment *segment = segment_of(turn);
-  if (segment->dictionary == NULL) {
+  np_step *at = &segment_of(turn)->steps[step];
+  if (at->dictionary == NULL) {
     np_status status =
-        np_dictionary_open(&segment->dictionary, (uint64_t)(uintptr_t)segment);
+        np_dictionary_open(&at->dictionary, (uint64_t)(uintptr_t)at);
     if (status != NP_OK) return status;
   }
-  return np_dictionary_look_up(segment->dictionary, segment->steps[step].input,
-                               out);
+  return np_dictionary_look_up(at->dictionary, at->input, out);
 }
 
 /* The items of the step's chunk that are named, as a chunk of their own. */

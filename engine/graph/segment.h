@@ -51,7 +51,8 @@ struct np_step {
   np_chunk *input;
   np_chunk *spare; /* the chunk it gave last, to fill it again */
   uint32_t position;
-  bool begun; /* something of the input has been done */
+  bool begun;                /* something of the input has been done */
+  np_dictionary *dictionary; /* Lua over bytes; made when first asked for */
   void *state;
 };
 
@@ -79,6 +80,8 @@ struct np_segment {
   uint64_t sequence; /* ordered: the number at hand */
   uint64_t sent;     /* numbers chunks for an ordered region behind us */
   uint32_t flushing; /* the step that gives its rest */
+  uint32_t stopped;  /* steps that get no more input: those below this */
+  bool sinks; /* ends with a partial: how fast the next one is, is nothing */
   uint8_t waiting;
   bool claimed, has_permit, input_ended, output_closed, ended;
   uint32_t sleeps;                  /* in a row */
@@ -107,6 +110,10 @@ void np_segment_flushed(np_segment *segment);
 void np_segment_exhausted(np_segment *segment);
 /* Step `step` wants no more: what is before it ends without a flush. */
 void np_segment_stop(np_waker *me, np_segment *segment, uint32_t step);
+
+/* For the machine. */
+int32_t np_segment_deliver(np_segment *segment, uint32_t at, np_chunk *chunk);
+void np_segment_close(np_segment *segment); /* All but its figures. */
 
 /* For operators. */
 void np_step_consumed(np_step *step);

@@ -22,6 +22,8 @@ local NAMES = {
   wake_fd = { 'embed.host', 'wake_fd' },
   tasks = { 'watch.tasks', 'tasks' }, stats = { 'watch.stats', 'stats' },
   test = { 'test' },
+  flow = { 'flow' }, range = { 'flow', 'range' }, list = { 'flow', 'list' },
+  iter = { 'flow', 'iter' }, files = { 'flow', 'files' }, lines = { 'flow', 'lines' },
 }
 
 --- Monotonic seconds; virtual inside a test bubble.
