@@ -12,11 +12,12 @@
 
 np_status np_span_publish(np_blocks *blocks, int fd, const char *path,
                           uint64_t base, uint64_t size) {
-  np_span *span = np_alloc(sizeof *span + strlen(path) + 1);
+  size_t path_size = strlen(path) + 1;
+  np_span *span = np_alloc(sizeof *span + path_size);
   if (span == NULL) return NP_NOMEM;
   *span = (np_span){
       .holders = 1, .fd = fd, .base = base, .size = size, .claimed = base};
-  strcpy(span->path, path);
+  memcpy(span->path, path, path_size);
   np_lock_take(&blocks->lock);
   span->next = blocks->spans;
   blocks->spans = span;

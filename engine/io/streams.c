@@ -26,9 +26,10 @@ void np_stream_free(np_stream *stream) {
 
 np_status np_stream_publish(np_blocks *blocks, int fd, const char *path,
                             const char *bytes, size_t length) {
-  np_stream *stream = np_alloc_zero(sizeof *stream + strlen(path) + 1);
+  size_t path_size = strlen(path) + 1;
+  np_stream *stream = np_alloc_zero(sizeof *stream + path_size);
   if (stream == NULL) return NP_NOMEM;
-  strcpy(stream->path, path);
+  memcpy(stream->path, path, path_size);
   stream->fd = fd;
   size_t size = blocks->block_size + (size_t)1;
   if (reserve(stream, size > length ? size : length) != NP_OK) {

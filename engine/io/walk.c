@@ -131,12 +131,14 @@ void np_walk_cursor_close(np_walk_cursor *cursor) {
 void np_walk_report(np_walk *walk, const char *path, int error,
                     uint64_t offset) {
   problem_node *node = np_alloc(sizeof *node);
-  char *copy = np_alloc(strlen(path) + 1);
+  size_t size = strlen(path) + 1;
+  char *copy = np_alloc(size);
+  if (copy != NULL) memcpy(copy, path, size);
   np_lock_take(&walk->problem_lock);
   walk->problem_count++;
   bool keep = node != NULL && copy != NULL && walk->kept < MOST_PROBLEMS;
   if (keep) {
-    *node = (problem_node){NULL, {strcpy(copy, path), error, offset}};
+    *node = (problem_node){NULL, {copy, error, offset}};
     *walk->last = node;
     walk->last = &node->next;
     walk->kept++;
