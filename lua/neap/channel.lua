@@ -103,9 +103,16 @@ function Channel:iter() return next_value, self end
 
 local send_again
 
-local function after_send(self, v, k)
+-- A send that waited in vain: its slot, if it had one, has just been given back.
+local function not_sent(self, k)
+  if not C.npl_channel_is_shared(self.h) then V[W.slot] = false end
+  if k == TIMEOUT then return false end
+  return raise(self, k, 'send')
+end
+
+local function after_send(self, k)
   if k == 0 then return true end
-  return send_again(self, v, k)
+  return not_sent(self, k)
 end
 
 local function send_value(self, v)
@@ -121,31 +128,29 @@ local function refuse_nil(self)
 end
 
 local function sent(self, v, r)
-  if r == PARKED then return after_send(self, v, park()) end
+  if r == PARKED then return after_send(self, park()) end
   if r == 0 then return true end
   return send_again(self, v, r)
 end
 
 local function send_retry(self, v) return self:send(v) end
 
--- `k`: the result of a try, or why a parked send was woken.
+-- `k`: the result of a try.
 function send_again(self, v, k)
   if k == TRAVELS then
     self.shared = true
     return sent(self, v, send_value(self, v))
   end
   if k == YIELD then return send_retry(self, v, park()) end
-  if k == PUMP then return after_send(self, v, scheduler.pump()) end
+  if k == PUMP then return after_send(self, scheduler.pump()) end
   if k == DONE then return true end -- Dropped, as its overflow says.
-  if not C.npl_channel_is_shared(self.h) then V[W.slot] = false end
-  if k == TIMEOUT then return false end
   return raise(self, k, 'send')
 end
 
 local function send_slow(self, v, r)
   if r == PARKED then
     V[W.slot] = v
-    return after_send(self, v, park())
+    return after_send(self, park())
   end
   if r == PUMP then V[W.slot] = v end
   return send_again(self, v, r)
@@ -164,10 +169,12 @@ local function send_within(self, v, timeout)
     if not shared then V[r] = v end
     return true
   end
-  if (r == PARKED or r == PUMP) and not shared then V[W.slot] = v end
+  if r ~= PARKED and r ~= PUMP then return send_again(self, v, r) end
+  if not shared then V[W.slot] = v end
   r = C.npl_limit(W, r, timeout)
-  if r == PARKED then return after_send(self, v, park()) end
-  return send_again(self, v, r)
+  if r == PARKED then return after_send(self, park()) end
+  if r == PUMP then return after_send(self, scheduler.pump()) end
+  return not_sent(self, r)
 end
 
 --- Sends, waiting for room or a receiver.
