@@ -12,6 +12,7 @@ int32_t npl_go(np_front *w, uint32_t options) {
   if (task == NULL) return NP_NOMEM;
   np_ready_push(&worker->waker, &task->waiter);
   w->generation = task->generation;
+  w->id = (double)task->id;
   return (int32_t)task->slot;
 }
 

@@ -41,6 +41,7 @@ typedef struct np_front {
   int32_t code;      /* why the task that runs next was woken */
   uint32_t task;     /* its slot in the worker's table of tasks */
   uint32_t generation;
+  double id;         /* of the task that runs or was started last */
   np_value received; /* after NP_MESSAGE */
 } np_front;
 /* cdef:end */

@@ -279,6 +279,7 @@ static np_task *to_task(np_worker *worker, np_waiter *waiter) {
   np_waiter_resumed(&worker->waker, waiter);
   worker->waker.front.task = task->slot;
   worker->waker.front.generation = task->generation;
+  worker->waker.front.id = (double)task->id;
   return task;
 }
 

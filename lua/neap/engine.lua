@@ -60,7 +60,7 @@ function engine.configure(options)
   if options.workers then settings.workers = options.workers end
   if options.grace then
     settings.grace = options.grace
-    task.grace = options.grace
+    task.set_grace(options.grace)
   end
   if options.wait ~= nil then
     if native.own then errors.raise(errors.state 'configure{wait=} is for hosts: here the loop is ours') end

@@ -1,248 +1,29 @@
---- Tasks: starting them, what runs in their coroutine, how they end, and waiting for that.
+--- Tasks: starting them and waiting for them.
 ---
---- A task object of this worker is a small array; a task elsewhere is known by its outcome, a
---- counted C object (`neap.outcome`). A coroutine stays with its slot and runs one task after the
---- other, so starting a task usually makes none.
+--- A task object of this worker is a small array (neap.task.record); a task elsewhere is known by
+--- its outcome, a counted C object (neap.outcome). A coroutine stays with its slot and runs one
+--- task after the other (neap.task.ending), so starting a task usually makes none.
 local args = require 'neap.args'
-local codec = require 'neap.codec'
 local errors = require 'neap.errors'
 local native = require 'neap.ffi'
 local outcome = require 'neap.outcome'
+local record = require 'neap.task.record'
 local scheduler = require 'neap.scheduler'
 local value = require 'neap.value'
-local C, W, V = native.C, native.W, native.V
-local PARKED, YIELD, NO_SLOT = native.PARKED, native.YIELD, native.NO_SLOT
-local park, coroutines, tasks = scheduler.park, scheduler.coroutines, scheduler.tasks
+require 'neap.task.ending'
+local C, W = native.C, native.W
+local PARKED, YIELD = native.PARKED, native.YIELD
+local park, tasks = scheduler.park, scheduler.tasks
 local select, type, unpack, setmetatable = select, type, unpack, setmetatable
 
--- The array: small, and no hash part to allocate.
-local FN, SLOT, GENERATION, STATE, COUNT, VALUE = 1, 2, 3, 4, 5, 6
--- Whatever few tasks have (name, deferred functions, a failure ...) is in a table of its own, made
--- when the first such field is set; false tells the hot paths that there is nothing to look for.
-local EXTRA = 7
-local LIVE, SUCCEEDED, FAILED, CANCELED = 0, 1, 2, 3
+local FN, SLOT, GENERATION, STATE = record.FN, record.SLOT, record.GENERATION, record.STATE
+local COUNT, VALUE = record.COUNT, record.VALUE
+local LIVE, SUCCEEDED = record.LIVE, record.SUCCEEDED
+local FAILED, CANCELED = record.FAILED, record.CANCELED
+local Task, TaskMeta = record.Task, record.Meta
 local DAEMON, ISOLATED = 1, 2
 
-local Task = {}
-local TaskMeta = {}
-
 local task = {}
-
---- The task object that runs now; nil outside any task and in one that was spawned.
-local function current() return tasks[W.task] end
-
-local function status_of(self)
-  local state = self[STATE]
-  if state == SUCCEEDED then return 'done' end
-  if state == FAILED then return 'failed' end
-  if state == CANCELED then return 'canceled' end
-  if current() == self and not self.ending then return 'running' end
-  return C.npl_task_waits(W, self[SLOT]) > 0 and 'waiting' or 'ready'
-end
-
--- --- the end ---------------------------------------------------------------------------------
-
-local function put_results(self)
-  local count = self[COUNT]
-  if count == 0 then return value.put_all(0) end
-  if count == 1 then return value.put_all(1, self[VALUE]) end
-  return value.put_all(count, unpack(self[VALUE], 1, count))
-end
-
--- Results of a task that others know must travel; that may fail, and then the task has.
-local function end_shared(self, slot)
-  local ok, e = pcall(put_results, self)
-  if ok then
-    C.npl_end_outcome(W, slot, SUCCEEDED, true)
-    return true
-  end
-  self[STATE] = LIVE
-  scheduler.failed(slot, coroutine.running(), e)
-  return false
-end
-
--- It waits for something that it never yielded for, so what it returned cannot be right.
-local function finish_stale(self, slot)
-  tasks[slot], self[STATE] = self, LIVE
-  return scheduler.failed(slot, coroutine.running(), errors.state(scheduler.OWN_COROUTINE))
-end
-
-local function settle(self, slot)
-  self[STATE] = SUCCEEDED
-  if self.shared and not end_shared(self, slot) then return end
-  tasks[slot] = false
-  if C.npl_finish(W, slot) ~= 0 then return finish_stale(self, slot) end
-end
-
-local function run_deferred(self)
-  local list = self.deferred
-  for index = #list, 1, -1 do
-    local entry = list[index]
-    list[index] = nil
-    local ok, e = xpcall(entry[1], errors.catch, unpack(entry, 2, entry.n))
-    if not ok then self.deferred_error = self.deferred_error or e end
-  end
-  self.deferred = nil
-end
-
--- Deferred functions run with cancellation held off, for the grace that was configured.
-local function finish_deferred(self, slot)
-  local shielded = C.npl_shield(W, true)
-  local scope = require 'neap.scope'
-  pcall(scope.shielded, task.grace, run_deferred, self)
-  C.npl_shield(W, shielded)
-  local e = self.deferred_error
-  if e and self[STATE] ~= FAILED then
-    self.failure, self.failed_state = e, FAILED
-  end
-  if self.failure then return task.settle_failure(self, slot) end
-  return settle(self, slot)
-end
-
-local function finish_extra(self, slot)
-  if self.deferred then return finish_deferred(self, slot) end
-  return settle(self, slot)
-end
-
--- Most tasks return nothing.
-local function finish_none(self, slot)
-  self[COUNT], self[VALUE], self[FN] = 0, nil, false
-  if self[EXTRA] then return finish_extra(self, slot) end
-  self[STATE] = SUCCEEDED
-  tasks[slot] = false
-  if C.npl_finish(W, slot) ~= 0 then return finish_stale(self, slot) end
-end
-
-local function finish(self, slot, ...)
-  local count = select('#', ...)
-  if count == 0 then return finish_none(self, slot) end
-  self[COUNT] = count
-  if count <= 1 then self[VALUE] = (...) else self[VALUE] = { ... } end
-  self[FN] = false
-  if self[EXTRA] then return finish_extra(self, slot) end
-  self[STATE] = SUCCEEDED
-  tasks[slot] = false
-  if C.npl_finish(W, slot) ~= 0 then return finish_stale(self, slot) end
-end
-
--- --- failures --------------------------------------------------------------------------------
-
-local function put_error(e)
-  local ok = pcall(value.put, e)
-  if not ok then value.put(errors.new(e.kind, { message = e.message, traceback = e.traceback })) end
-end
-
-local root = C.npl_root_context(W)
-
--- What nobody caught reaches the root: the host's next pump raises it, and goes on.
-local function fail_root(e)
-  if not native.own then return scheduler.keep_loose(e) end
-  put_error(e)
-  C.npl_root_fail(W)
-end
-
-local function fail_scope(scope, e)
-  if scope == root then return fail_root(e) end
-  if C.npl_scope_is_home(W, scope) then
-    local slot = C.npl_slot(W)
-    if slot ~= NO_SLOT then
-      V[slot] = e
-      put_error(e) -- By value, as the cause that the canceled tasks see.
-      if C.npl_scope_fail_slot(W, scope, slot) then return end
-      V[slot] = false
-      C.npl_give_slot(W, slot)
-    end
-    return
-  end
-  put_error(e)
-  C.npl_scope_fail(W, scope)
-end
-
---- Tells joiners, then the scope, of a failure, and ends the task.
-function task.settle_failure(self, slot)
-  local e, state = self.failure, self.failed_state
-  self[STATE], self[VALUE], self[FN] = state, e, false
-  tasks[slot] = false
-  put_error(e)
-  C.npl_end_outcome(W, slot, state, true)
-  if state == FAILED and not self.isolated then
-    fail_scope(C.npl_task_scope(W, slot), e)
-  end
-  C.npl_end(W, slot, state)
-end
-
--- Ending because one was asked to is no failure.
-local function was_asked(e, slot)
-  if e.kind ~= 'canceled' and e.kind ~= 'deadline' then return false end
-  return C.npl_canceled(W) or C.npl_context_state(C.npl_task_scope(W, slot)) ~= 0
-end
-
---- The coroutine of `slot` died of `e`. Runs what was deferred in a new one.
-function scheduler.failed(slot, co, e)
-  if coroutine.status(co) == 'dead' then coroutines[slot] = nil end
-  local self = tasks[slot] or task.adopt(slot)
-  if not errors.is(e) then e = errors.user(e, errors.traceback(co)) end
-  e.traceback = e.traceback or errors.traceback(co)
-  e.task = e.task or self.name or ('task %d'):format(C.npl_task_id(W, slot))
-  self.failure = e
-  self.failed_state = was_asked(e, slot) and CANCELED or FAILED
-  if self.deferred then
-    self.unwinding = true
-    C.npl_again(W, slot)
-  else
-    task.settle_failure(self, slot)
-  end
-end
-
--- --- the coroutine ---------------------------------------------------------------------------
-
---- A task object for a task that was spawned: made when it begins.
-function task.adopt(slot)
-  local options = C.npl_task_options(W, slot)
-  local self = setmetatable({ false, slot, W.generation, LIVE, 0, nil, false }, TaskMeta)
-  self.shared = true
-  self.isolated = math.floor(options / ISOLATED) % 2 == 1
-  tasks[slot] = self
-  return self
-end
-
-local function call_payload(self, slot, fn, name, ...)
-  if name then self.name = name end
-  return finish(self, slot, fn(...))
-end
-
-local function run_spawned(slot)
-  local self = task.adopt(slot)
-  if C.npl_payload(W, slot) == native.AGAIN then return finish(self, slot) end
-  return call_payload(self, slot, value.take_all())
-end
-
-local function run(self, slot)
-  if self[EXTRA] and self.unwinding then
-    self.unwinding = nil
-    return finish_deferred(self, slot)
-  end
-  local count = self[COUNT]
-  if count == 0 then return finish(self, slot, self[FN]()) end
-  if count == 1 then return finish(self, slot, self[FN](self[VALUE])) end
-  return finish(self, slot, self[FN](unpack(self[VALUE], 1, count)))
-end
-
-local function body()
-  while true do
-    local slot = W.task
-    local self = tasks[slot]
-    if self then run(self, slot) else run_spawned(slot) end
-    park()
-  end
-end
-
---- Makes the coroutine of `slot`.
-function scheduler.fresh(slot)
-  local co = coroutine.create(body)
-  coroutines[slot] = co
-  return co
-end
 
 -- --- starting --------------------------------------------------------------------------------
 
@@ -262,7 +43,7 @@ local function no_task(what) return errors.raise(errors.memory(what)) end
 local function start(bits, fn, count, v)
   local slot = C.npl_go(W, bits)
   if slot < 0 then no_task 'a task' end
-  local self = setmetatable({ fn, slot, W.generation, LIVE, count, v, false }, TaskMeta)
+  local self = setmetatable({ fn, slot, W.generation, LIVE, count, v, false, W.id }, TaskMeta)
   tasks[slot] = self
   return self
 end
@@ -303,7 +84,8 @@ local function spawn(options, fn, ...)
   end
   local code = W.code
   if code == native.RANGE then
-    errors.raise(errors.argument(('worker %d: there are only %d'):format(options.worker, C.npl_workers(W))))
+    local there = C.npl_workers(W)
+    errors.raise(errors.argument(('worker %d: there are only %d'):format(options.worker, there)))
   end
   if code == native.LIMIT then errors.raise(errors.limit 'the queue of spawned tasks is full') end
   return no_task 'a spawned task'
@@ -343,9 +125,9 @@ local function results(self)
 end
 
 local function join_result(self)
-  self.joined = true
   local state = self[STATE]
   if state == SUCCEEDED then return results(self) end
+  self.joined = true
   if state == CANCELED then
     return error(errors.is(self[VALUE]) and self[VALUE] or errors.canceled(self[VALUE]), 0)
   end
@@ -378,8 +160,8 @@ function Task:join()
 end
 
 local function wait_result(self)
-  self.joined = true
   if self[STATE] == SUCCEEDED then return true, results(self) end
+  self.joined = true
   return false, self[VALUE]
 end
 
@@ -424,8 +206,6 @@ function Task:cancel(cause)
   return true
 end
 
-function Task:status() return status_of(self) end
-
 --- The object to select on: done when the task is.
 function task.waitable(self)
   if self.shared_outcome then return self.shared_outcome.h end
@@ -435,35 +215,6 @@ function task.waitable(self)
   return h
 end
 
-args.strict(Task, 'a task')
-local fields = {
-  name = true, shared = true, isolated = true, daemon = true, deferred = true, failure = true,
-  failed_state = true, unwinding = true, joined = true, deferred_error = true, ending = true,
-  shared_outcome = true, known_id = true,
-}
-
-function TaskMeta.__index(self, key)
-  local method = rawget(Task, key)
-  if method then return method end
-  if type(key) == 'number' then return nil end
-  if fields[key] then
-    local extra = self[EXTRA]
-    return extra and extra[key]
-  end
-  if key == 'id' then return C.npl_task_id(W, self[SLOT]) end
-  return Task[key]
-end
-
-function TaskMeta.__newindex(self, key, v)
-  if type(key) == 'number' then return rawset(self, key, v) end
-  if not self[EXTRA] then self[EXTRA] = {} end
-  self[EXTRA][key] = v
-end
-
-TaskMeta.__name = 'neap.Task'
-TaskMeta.__tostring = function(self)
-  return ('task %s (%s)'):format(self.name or self.id, status_of(self))
-end
 --- A task goes to other workers as its outcome; from then on its results travel.
 TaskMeta.__travel = function(self)
   local h = self[STATE] == LIVE and outcome_of(self) or nil
@@ -482,9 +233,9 @@ function task.bury(e)
 end
 
 task.Meta = TaskMeta
-task.current = current
-task.grace = 5
-task.codec = codec
+task.current = record.current
+--- @param seconds number for deferred functions after a cancellation
+function task.set_grace(seconds) record.grace = seconds end
 task.fresh = function(slot) return scheduler.fresh(slot) end
 task.failed = function(...) return scheduler.failed(...) end
 
