@@ -429,7 +429,7 @@ static void *end_contexts(void *argument) {
 static void test_park_against_end(void **state) {
   (void)state;
   ending *race = np_alloc_zero(sizeof *race);
-  race->rounds = getenv("NEAP_TEST_QUICK") ? 3000 : 30000;
+  race->rounds = getenv("NEAP_TEST_QUICK") ? 2000 : 10000;
   np_test_waker(&race->waker, 1);
   race->waker.alone = false;
   np_actor actor;
@@ -443,7 +443,8 @@ static void test_park_against_end(void **state) {
     race->context = np_context_open(&race->waker, NULL);
     np_context_join(race->context, &actor.waiter);
     atomic_store(&race->round, round);
-    for (uint32_t i = np_random_below(&random, 400); i != 0; i--) np_cpu_pause();
+    for (uint32_t i = np_random_below(&random, 400); i != 0; i--)
+      np_cpu_pause();
     int32_t status = np_wait_bare(now(&actor));
     if (status == NP_PARKED) {
       slept++;
