@@ -188,10 +188,17 @@ static bool take_slots(np_waker *me, np_select *select) {
   return true;
 }
 
+/* From a random case on, in a random direction: of two cases on one channel
+ * either may stand first. */
 static void enlist(np_waker *me, np_select *select) {
   np_waiter *waiter = me->current;
-  for (uint32_t i = 0; i < select->count; i++) {
-    np_wait *wait = &select->waits[i];
+  uint32_t count = select->count;
+  uint32_t draw = count > 1 ? np_random_below(&me->random, 2 * count) : 0;
+  uint32_t step = draw & 1 ? 1 : count - 1, at = draw >> 1;
+  for (uint32_t left = count; left != 0; left--) {
+    np_wait *wait = &select->waits[at];
+    at += step;
+    if (at >= count) at -= count;
     np_object *object = wait->object;
     if (object == NULL) continue;
     wait->waiter = waiter;
@@ -202,7 +209,7 @@ static void enlist(np_waker *me, np_select *select) {
     object->enlisted++;
   }
   waiter->waits = select->waits;
-  waiter->wait_count = select->count;
+  waiter->wait_count = count;
 }
 
 static void drop_values(np_select *select) {
