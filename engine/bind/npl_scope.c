@@ -109,14 +109,16 @@ int32_t npl_context_state(np_context *context) {
   return np_context_state(context);
 }
 
+/* front.received is filled in any case: a scalar that came before stays there
+ * after Lua has read it. */
 static int32_t give(np_front *w, const np_value *value) {
-  if (value->tag == NP_NOTHING) return NP_AGAIN;
   w->received = np_value_copy(value);
-  return NP_MESSAGE;
+  return value->tag == NP_NOTHING ? NP_AGAIN : NP_MESSAGE;
 }
 
 int32_t npl_context_cause(np_front *w, np_context *context) {
-  if (np_context_state(context) == NP_OK) return NP_AGAIN;
+  static const np_value nothing = {.tag = NP_NOTHING};
+  if (np_context_state(context) == NP_OK) return give(w, &nothing);
   return give(w, &context->cause); /* Written before the state, never again. */
 }
 
@@ -145,9 +147,10 @@ double npl_context_deadline(np_context *context) {
 
 int32_t npl_context_lookup(np_front *w, np_context *context) {
   np_value key = npl_take_staged(w);
+  static const np_value nothing = {.tag = NP_NOTHING};
   const np_value *found = np_context_lookup(context, &key);
   np_value_drop(&key);
-  return found != NULL ? give(w, found) : NP_AGAIN;
+  return give(w, found != NULL ? found : &nothing);
 }
 
 uint32_t npl_context_children(np_context *context) {
