@@ -163,9 +163,12 @@ void npl_channel_kill(np_channel *channel) {
   np_channel_unlock(channel);
 }
 
-np_channel *npl_named_channel(np_front *w, const char *name,
-                              uint32_t capacity) {
+int32_t npl_named_channel(np_front *w, const char *name, uint32_t capacity) {
   np_channel *channel;
-  w->code = np_names_open(npl_worker(w)->engine, name, capacity, &channel);
-  return channel;
+  np_status status =
+      np_names_open(npl_worker(w)->engine, name, capacity, &channel);
+  if (status != NP_OK) return status;
+  np_value_drop(&w->received);
+  w->received = (np_value){.tag = NP_HANDLE, .as.object = &channel->object};
+  return NP_OK;
 }

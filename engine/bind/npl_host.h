@@ -44,8 +44,8 @@ double npl_output_lost(np_front *w);
 np_context *npl_root_context(np_front *w);
 /* A handle of an engine that has ended: closes it, forgets what is in it. */
 void npl_channel_kill(np_channel *channel);
-/* A reference; NULL and front.code as np_names_open says. */
-np_channel *npl_named_channel(np_front *w, const char *name, uint32_t capacity);
+/* NP_OK and the channel in front.received; else as np_names_open. */
+int32_t npl_named_channel(np_front *w, const char *name, uint32_t capacity);
 /* cdef:end */
 #pragma GCC visibility pop
 

@@ -34,15 +34,18 @@ void np_engine_halt(np_engine *engine, int64_t grace) {
   int64_t now = np_clock_now();
   int64_t stop_by = grace > NP_NEVER - now ? NP_NEVER : now + grace;
   for (uint32_t i = 1; i <= engine->thread_count; i++) {
-    engine->workers[i]->stop_by = stop_by;
-    atomic_store(&engine->workers[i]->stopping, true);
-    np_worker_nudge(engine->workers[i]);
+    np_worker *worker = engine->workers[i];
+    if (worker == NULL) continue; /* Joined by a stop that left others. */
+    worker->stop_by = stop_by;
+    atomic_store(&worker->stopping, true);
+    np_worker_nudge(worker);
   }
 }
 
 bool np_engine_has_halted(np_engine *engine) {
   for (uint32_t i = 1; i <= engine->thread_count; i++)
-    if (!atomic_load(&engine->workers[i]->ended)) return false;
+    if (engine->workers[i] != NULL && !atomic_load(&engine->workers[i]->ended))
+      return false;
   return true;
 }
 
@@ -127,8 +130,10 @@ static np_status join_all(np_engine *engine, int64_t until) {
   np_status status = NP_OK;
   for (uint32_t i = 1; i <= engine->thread_count; i++) {
     np_worker *worker = engine->workers[i];
-    if (!join(worker, until)) {
+    if (worker == NULL) continue;
+    if (!worker->has_thread || !join(worker, until)) {
       status = NP_TIMEOUT;
+      worker->has_thread = false; /* Detached. */
       engine->workers[0]->haunted = true;
       continue; /* It stays where it is, for the thread to find. */
     }

@@ -22,10 +22,13 @@ local function default_workers()
   return C.npl_cpus()
 end
 
+-- In a worker, and where a host in C has decided (neap.h).
+local function has_no_say() return native.own and (native.own.guest or C.npl_number(W) ~= 0) end
+
 --- Threads that run spawned tasks; the host's own is not counted.
 --- @return integer
 function engine.workers()
-  if started or native.own and C.npl_number(W) ~= 0 then return C.npl_workers(W) end
+  if started or has_no_say() then return C.npl_workers(W) end
   return settings.workers or default_workers()
 end
 
@@ -35,7 +38,7 @@ function engine.ensure_workers()
     if C.npl_forked(W) then errors.raise(host.forked_error()) end
     return
   end
-  if native.own and C.npl_number(W) ~= 0 then return end
+  if has_no_say() then return end
   local guest = not native.own or native.own.guest
   local status = C.npl_start(W, engine.workers(), native.library, package.path, package.cpath, guest)
   if status == native.FORKED then errors.raise(host.forked_error()) end

@@ -7,7 +7,7 @@ local scheduler = require 'neap.scheduler'
 local value = require 'neap.value'
 local C, W, V, NO_SLOT = native.C, native.W, native.V, native.NO_SLOT
 local park, coroutines, tasks = scheduler.park, scheduler.coroutines, scheduler.tasks
-local select, unpack, setmetatable = select, unpack, setmetatable
+local select, type, unpack, setmetatable = select, type, unpack, setmetatable
 
 local FN, STATE, EXTRA = record.FN, record.STATE, record.EXTRA
 local COUNT, VALUE = record.COUNT, record.VALUE
@@ -183,8 +183,10 @@ end
 
 -- --- the coroutine ---------------------------------------------------------------------------
 
+-- Text instead of a function: a script that a host in C has started.
 local function call_payload(self, slot, fn, name, ...)
   if name then self.name = name end
+  if type(fn) == 'string' then return finish(self, slot, require('neap.embed.job').run(fn, ...)) end
   return finish(self, slot, fn(...))
 end
 

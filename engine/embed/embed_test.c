@@ -1,0 +1,493 @@
+/* The C API end to end: scripts, events, values, channels, ends of all kinds.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first. */
+#include <cmocka.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "neap.h"
+
+static neap_engine *open_with(int32_t workers) {
+  neap_config config;
+  neap_config_init(&config, sizeof config);
+  config.workers = workers;
+  neap_engine *engine;
+  neap_error error;
+  int status = neap_engine_open(&config, &engine, &error);
+  if (status != NEAP_OK) print_message("%s\n", error.message);
+  assert_int_equal(status, NEAP_OK);
+  return engine;
+}
+
+static neap_job *start(neap_engine *engine, const char *source, uint64_t tag) {
+  neap_job *job;
+  assert_int_equal(neap_script_start(engine, "=test", source, strlen(source),
+                                     NULL, 0, tag, &job, NULL),
+                   NEAP_OK);
+  return job;
+}
+
+/* The next event, driving the engine as a host without a loop would. */
+static neap_event next(neap_engine *engine) {
+  neap_event event;
+  for (;;) {
+    int count = neap_engine_poll(engine, &event, 1);
+    assert_true(count >= 0);
+    if (count == 1) return event;
+    int status = neap_engine_wait(engine, 20);
+    assert_int_equal(status, NEAP_OK);
+    assert_true(neap_engine_tick(engine, 0.01, NULL) >= 0);
+  }
+}
+
+static void results_are_values(void **state) {
+  neap_engine *engine = open_with(*(int32_t *)*state);
+  neap_job *job = start(engine,
+                        "local neap = require 'neap'\n"
+                        "return 1.5, 'text', true, nil, neap.null, 7LL,\n"
+                        "  { 10, 20, x = 'y' }, ('z'):rep(10000)",
+                        42);
+  neap_event event = next(engine);
+  assert_int_equal(event.type, NEAP_EVENT_DONE);
+  assert_int_equal(event.tag, 42);
+  assert_ptr_equal(event.job, job);
+  assert_int_equal(neap_job_status(job), NEAP_JOB_DONE);
+  neap_value values[8];
+  assert_int_equal(neap_event_values(&event, values, 8), 8);
+  assert_true(values[0].type == NEAP_NUMBER && values[0].number == 1.5);
+  assert_int_equal(values[1].type, NEAP_STRING);
+  assert_memory_equal(values[1].data, "text", 4);
+  assert_int_equal(values[2].type, NEAP_TRUE);
+  assert_int_equal(values[3].type, NEAP_NIL);
+  assert_int_equal(values[4].type, NEAP_NULL);
+  assert_true(values[5].type == NEAP_INT64 && values[5].integer == 7);
+  assert_int_equal(values[6].type, NEAP_TABLE);
+  assert_int_equal(values[7].size, 10000);
+  uint64_t position = 0;
+  neap_value key, value;
+  double sum = 0;
+  int texts = 0;
+  while (neap_table_next(&values[6], &position, &key, &value) == NEAP_OK) {
+    if (value.type == NEAP_NUMBER) sum += key.number * value.number;
+    if (key.type == NEAP_STRING) texts += key.data[0] == 'x';
+  }
+  assert_true(sum == 1 * 10 + 2 * 20 && texts == 1);
+  neap_job_release(job);
+  neap_engine_release(engine);
+}
+
+static void arguments_arrive(void **state) {
+  neap_engine *engine = open_with(*(int32_t *)*state);
+  neap_value arguments[5] = {{.type = NEAP_STRING, .data = "abc", .size = 3},
+                             {.type = NEAP_NUMBER, .number = 2},
+                             {.type = NEAP_NIL},
+                             {.type = NEAP_NULL},
+                             {.type = NEAP_INT64, .integer = INT64_C(1) << 60}};
+  const char source[] = "local s, n, none, null, big = ...\n"
+                        "assert(none == nil and null == require('neap').null)\n"
+                        "assert(big == 2LL^60)\n"
+                        "return s:rep(n), select('#', ...)";
+  assert_int_equal(neap_script_start(engine, NULL, source, strlen(source),
+                                     arguments, 5, 0, NULL, NULL),
+                   NEAP_OK);
+  neap_event event = next(engine);
+  neap_value values[2];
+  assert_int_equal(neap_event_values(&event, values, 2), 2);
+  assert_memory_equal(values[0].data, "abcabc", 6);
+  assert_true(values[1].number == 5);
+  neap_engine_release(engine);
+}
+
+static void failures_say_where(void **state) {
+  neap_engine *engine = open_with(*(int32_t *)*state);
+  static const struct {
+    const char *source, *kind, *message;
+    int32_t line;
+  } cases[] = {
+      {"local x\nx.y = 1", "error", "attempt to index", 2},
+      {"return return", "error", "unexpected symbol", 1},
+      {"error({ message = 'mine' })", "error", "mine", 1},
+      {"os.exit(1)", "state", "os.exit in a worker of a guest", 1},
+      {"return print", "unsendable", "a result", 0},
+      {"require('neap').channel(-1)", "argument", "capacity", 1},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    neap_job_release(start(engine, cases[i].source, i));
+    neap_event event = next(engine);
+    neap_error error;
+    neap_value value;
+    assert_int_equal(event.type, NEAP_EVENT_FAILED);
+    assert_int_equal(event.tag, i);
+    assert_int_equal(neap_job_status(event.job), NEAP_JOB_FAILED);
+    assert_int_equal(neap_event_values(&event, &value, 1), 0);
+    assert_int_equal(neap_event_error(&event, &error), NEAP_OK);
+    assert_string_equal(error.kind, cases[i].kind);
+    assert_non_null(strstr(error.message, cases[i].message));
+    assert_int_equal(error.line, cases[i].line);
+  }
+  neap_engine_release(engine);
+}
+
+static void lines_come_as_events(void **state) {
+  neap_engine *engine = open_with(*(int32_t *)*state);
+  neap_job_release(start(engine, "print('a', 1) io.write 'b\\n'", 0));
+  neap_event event = next(engine);
+  assert_int_equal(event.type, NEAP_EVENT_OUTPUT);
+  assert_string_equal((const char *)event.data, "a\t1");
+  event = next(engine);
+  assert_string_equal((const char *)event.data, "b");
+  assert_int_equal(next(engine).type, NEAP_EVENT_DONE);
+  neap_engine_release(engine);
+}
+
+static void a_script_waits_for_its_tasks(void **state) {
+  neap_engine *engine = open_with(*(int32_t *)*state);
+  neap_job_release(start(engine,
+                         "local neap = require 'neap'\n"
+                         "local sum = neap.atomic(0)\n"
+                         "for i = 1, 10 do\n"
+                         "  neap.spawn(function()\n"
+                         "    neap.sleep(0.005)\n"
+                         "    sum:add(i)\n"
+                         "  end)\n"
+                         "end\n"
+                         "neap.sleep(0.05)\n"
+                         "return sum:load()",
+                         0));
+  neap_event event = next(engine);
+  neap_value value;
+  assert_int_equal(event.type, NEAP_EVENT_DONE);
+  assert_int_equal(neap_event_values(&event, &value, 1), 1);
+  assert_true(value.number == 55);
+  neap_engine_release(engine);
+}
+
+static void cancel_ends_a_waiting_script(void **state) {
+  neap_engine *engine = open_with(*(int32_t *)*state);
+  neap_job *job = start(engine, "require('neap').sleep(1000)", 0);
+  neap_engine_tick(engine, 0.01, NULL);
+  assert_int_equal(neap_job_cancel(job, "no longer needed"), NEAP_OK);
+  neap_event event = next(engine);
+  assert_int_equal(event.type, NEAP_EVENT_FAILED);
+  assert_int_equal(neap_job_status(job), NEAP_JOB_CANCELED);
+  neap_error error;
+  neap_event_error(&event, &error);
+  assert_string_equal(error.kind, "canceled");
+  assert_non_null(strstr(error.message, "no longer needed"));
+  assert_int_equal(neap_job_cancel(job, NULL), NEAP_OK);
+  neap_job_release(job);
+  neap_engine_release(engine);
+}
+
+static void channels_carry_both_ways(void **state) {
+  neap_engine *engine = open_with(*(int32_t *)*state);
+  neap_channel *in, *out;
+  assert_int_equal(neap_channel_open(engine, "in", 4, &in), NEAP_OK);
+  assert_int_equal(neap_channel_open(engine, "out", 4, &out), NEAP_OK);
+  assert_int_equal(neap_channel_open(engine, "", 4, &out), NEAP_ARGUMENT);
+  neap_channel_open(engine, "out", 0, &out);
+  neap_job_release(
+      start(engine,
+            "local embed = require 'neap.embed'\n"
+            "local out = embed.channel 'out'\n"
+            "for v in embed.channel('in'):iter() do out:send(v) end\n"
+            "out:close()",
+            0));
+  const neap_value sent[] = {{.type = NEAP_NUMBER, .number = 3},
+                             {.type = NEAP_STRING, .data = "hi", .size = 2},
+                             {.type = NEAP_TRUE},
+                             {.type = NEAP_UINT64, .integer = 5}};
+  const neap_value nil = {.type = NEAP_NIL};
+  assert_int_equal(neap_channel_try_send(in, &nil), NEAP_ARGUMENT);
+  for (int i = 0; i < 4; i++) {
+    neap_value got;
+    while (neap_channel_try_send(in, &sent[i]) == NEAP_AGAIN)
+      neap_engine_tick(engine, 0.001, NULL);
+    int status;
+    while ((status = neap_channel_try_recv(out, &got)) == NEAP_AGAIN)
+      neap_engine_tick(engine, 0.001, NULL);
+    assert_int_equal(status, NEAP_OK);
+    assert_int_equal(got.type, sent[i].type);
+    assert_true(got.number == sent[i].number);
+    assert_int_equal(got.integer, sent[i].integer);
+    if (i == 1) assert_memory_equal(got.data, "hi", 2);
+  }
+  assert_int_equal(neap_channel_close(in), NEAP_OK);
+  assert_int_equal(neap_channel_close(in), NEAP_CLOSED);
+  assert_int_equal(next(engine).type, NEAP_EVENT_DONE);
+  neap_value got;
+  assert_int_equal(neap_channel_try_recv(out, &got), NEAP_CLOSED);
+  neap_engine_close(engine, 1, NULL);
+  assert_int_equal(neap_channel_try_recv(out, &got), NEAP_CLOSED);
+  neap_channel_release(in);
+  neap_engine_release(engine);
+  neap_channel_release(out); /* After the engine: any order. */
+}
+
+static void the_descriptor_tells(void **state) {
+  neap_engine *engine = open_with(*(int32_t *)*state);
+  struct pollfd fd = {.fd = neap_engine_wake_fd(engine), .events = POLLIN};
+  assert_true(fd.fd > 2);
+  assert_int_equal(poll(&fd, 1, 0), 0);
+  neap_job_release(start(engine, "require('neap').sleep(0.02) return 1", 0));
+  neap_event event;
+  int64_t stop = np_clock_now() + 20 * NP_SECOND;
+  while (neap_engine_poll(engine, &event, 1) == 0) {
+    assert_true(np_clock_now() < stop);
+    assert_int_equal(poll(&fd, 1, 20000), 1);
+    neap_engine_tick(engine, 0.01, NULL);
+  }
+  assert_int_equal(event.type, NEAP_EVENT_DONE);
+  neap_engine_poll(engine, &event, 1);
+  neap_engine_tick(engine, 0, NULL);
+  assert_int_equal(poll(&fd, 1, 0), 0);
+  assert_int_equal(neap_engine_wait(engine, 0.001), NEAP_TIMEOUT);
+  neap_engine_release(engine);
+}
+
+static void closing_ends_what_runs(void **state) {
+  neap_engine *engine = open_with(*(int32_t *)*state);
+  neap_job *jobs[20];
+  for (int i = 0; i < 20; i++)
+    jobs[i] = start(engine,
+                    "local neap = require 'neap'\n"
+                    "neap.defer(function() neap.sleep(0.01) end)\n"
+                    "neap.go(function() neap.sleep(1000) end)\n"
+                    "neap.sleep(1000)",
+                    0);
+  neap_engine_tick(engine, 0.001, NULL);
+  assert_int_equal(neap_engine_close(engine, 10, NULL), NEAP_OK);
+  assert_int_equal(neap_engine_close(engine, 10, NULL), NEAP_OK);
+  neap_event event;
+  assert_int_equal(neap_engine_poll(engine, &event, 1), NEAP_CLOSED);
+  assert_int_equal(neap_engine_tick(engine, 1, NULL), NEAP_CLOSED);
+  for (int i = 0; i < 20; i++) {
+    assert_int_equal(neap_job_status(jobs[i]), NEAP_JOB_CANCELED);
+    assert_int_equal(neap_job_cancel(jobs[i], "late"), NEAP_CLOSED);
+  }
+  neap_engine_release(engine);
+  for (int i = 0; i < 20; i++) neap_job_release(jobs[i]);
+}
+
+static void a_busy_script_is_left_behind_on_time(void **state) {
+  (void)state;
+  neap_engine *engine = open_with(2);
+  neap_job *job = start(engine, "local n = 0 while true do n = n + 1 end", 0);
+  usleep(50000);
+  int64_t before = np_clock_now();
+  neap_error error;
+  assert_int_equal(neap_engine_close(engine, 0.1, &error), NEAP_TIMEOUT);
+  assert_true(np_clock_now() - before < 3 * NP_SECOND);
+  assert_non_null(strstr(error.message, "did not come back"));
+  assert_int_equal(neap_job_status(job), NEAP_JOB_CANCELED);
+  neap_job_release(job);
+  neap_engine_release(engine);
+  engine = open_with(1); /* Another one works beside it. */
+  neap_job_release(start(engine, "return 1", 0));
+  assert_int_equal(next(engine).type, NEAP_EVENT_DONE);
+  neap_engine_release(engine);
+}
+
+static void two_engines_live_side_by_side(void **state) {
+  (void)state;
+  neap_engine *first = open_with(1), *second = open_with(0);
+  for (uint64_t i = 0; i < 50; i++) {
+    neap_job_release(start(first, "return 1", i));
+    neap_job_release(start(second, "return 2", i));
+  }
+  for (uint64_t i = 0; i < 50; i++) {
+    neap_event event = next(first);
+    neap_value value;
+    neap_event_values(&event, &value, 1);
+    assert_true(value.number == 1);
+    event = next(second);
+    assert_int_equal(event.tag, i);
+    neap_event_values(&event, &value, 1);
+    assert_true(value.number == 2);
+  }
+  neap_engine_release(first);
+  neap_job_release(start(second, "return 3", 0));
+  assert_int_equal(next(second).type, NEAP_EVENT_DONE);
+  neap_engine_release(second);
+}
+
+static void *tick_a_while(void *argument) {
+  neap_engine *engine = argument;
+  for (int i = 0; i < 200; i++) neap_engine_tick(engine, 0.0005, NULL);
+  return NULL;
+}
+
+/* One at a time, any thread; who comes second is told so. */
+static void calls_move_between_threads(void **state) {
+  (void)state;
+  neap_engine *engine = open_with(0);
+  neap_job_release(start(engine,
+                         "local neap = require 'neap'\n"
+                         "local n = 0\n"
+                         "for i = 1, 2000 do n = n + i neap.yield() end\n"
+                         "return n",
+                         0));
+  pthread_t thread;
+  bool busy = false;
+  pthread_create(&thread, NULL, tick_a_while, engine);
+  for (int i = 0; i < 2000 && !busy; i++)
+    busy = neap_engine_tick(engine, 0, NULL) == NEAP_BUSY;
+  pthread_join(thread, NULL);
+  neap_event event = next(engine);
+  neap_value value;
+  neap_event_values(&event, &value, 1);
+  assert_true(value.number == 2001000);
+  neap_engine_release(engine);
+}
+
+static void a_forked_child_is_told(void **state) {
+  (void)state;
+  neap_engine *engine = open_with(1);
+  pid_t child = fork();
+  if (child == 0) {
+    neap_event event;
+    bool told = neap_engine_poll(engine, &event, 1) == NEAP_FORKED &&
+                neap_engine_close(engine, 1, NULL) == NEAP_FORKED;
+    neap_engine_release(engine);
+    neap_engine *fresh = NULL;
+    bool works = neap_engine_open(NULL, &fresh, NULL) == NEAP_OK;
+    neap_engine_release(fresh);
+    _exit(told && works ? 0 : 1);
+  }
+  int status;
+  waitpid(child, &status, 0);
+  assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  neap_engine_release(engine);
+}
+
+static void bounds_hold(void **state) {
+  (void)state;
+  neap_config config;
+  neap_config_init(&config, sizeof config);
+  config.workers = 0;
+  config.max_jobs = 2;
+  neap_engine *engine;
+  assert_int_equal(neap_engine_open(&config, &engine, NULL), NEAP_OK);
+  neap_job_release(start(engine, "", 0));
+  neap_job_release(start(engine, "", 0));
+  neap_error error;
+  assert_int_equal(neap_script_start(engine, NULL, "", 0, NULL, 0, 0, NULL,
+                                     &error),
+                   NEAP_LIMIT);
+  assert_string_equal(error.kind, "limit");
+  neap_value bad = {.type = NEAP_OTHER};
+  next(engine);
+  assert_int_equal(neap_script_start(engine, NULL, "", 0, &bad, 1, 0, NULL,
+                                     &error),
+                   NEAP_ARGUMENT);
+  neap_stats stats;
+  assert_int_equal(neap_engine_stats(engine, &stats, sizeof stats), NEAP_OK);
+  assert_int_equal(stats.jobs_started, 2);
+  neap_engine_release(engine);
+  config.size = 1;
+  assert_int_equal(neap_engine_open(&config, &engine, &error), NEAP_ARGUMENT);
+  assert_null(engine);
+  assert_int_equal(NEAP_ABI_CHECK(), NEAP_OK);
+  assert_int_equal(neap_abi_check(0xff0000, 8, 8, 8), NEAP_VERSION_MISMATCH);
+  assert_string_equal(neap_status_name(NEAP_BUSY), "busy");
+  assert_int_equal(neap_engine_poll(NULL, &(neap_event){0}, 1), NEAP_CLOSED);
+}
+
+/* Every allocation of open fails in turn: an error each time, nothing left. */
+static void open_survives_each_failure(void **state) {
+  int32_t workers = *(int32_t *)*state;
+  neap_config config;
+  neap_config_init(&config, sizeof config);
+  config.workers = workers;
+  int64_t before = np_alloc_live();
+  int status = NEAP_MEMORY;
+  for (int64_t n = 1; status != NEAP_OK; n++) {
+    assert_true(n < 1000);
+    neap_engine *engine;
+    neap_error error = {0};
+    np_alloc_fail_at(n);
+    status = neap_engine_open(&config, &engine, &error);
+    bool failed = np_alloc_fail_at(0) == 0;
+    if (status != NEAP_OK) {
+      assert_null(engine);
+      assert_true(error.message[0] != '\0');
+    }
+    neap_engine_release(engine);
+    assert_int_equal(np_alloc_live(), before);
+    if (!failed) break;
+  }
+  assert_int_equal(status, NEAP_OK);
+}
+
+static void start_survives_each_failure(void **state) {
+  neap_engine *engine = open_with(*(int32_t *)*state);
+  int64_t n = 1;
+  for (; n < 1000; n++) {
+    neap_job *job;
+    np_alloc_fail_at(n);
+    int status =
+        neap_script_start(engine, NULL, "return 1", 8, NULL, 0, 0, &job, NULL);
+    bool failed = np_alloc_fail_at(0) == 0;
+    if (status == NEAP_OK) {
+      next(engine);
+      neap_job_release(job);
+    } else {
+      assert_int_equal(status, NEAP_MEMORY);
+      assert_null(job);
+    }
+    if (!failed) break;
+  }
+  assert_true(n > 1 && n < 1000);
+  neap_engine_release(engine);
+}
+
+static void rounds_leave_nothing(void **state) {
+  int64_t before = np_alloc_live();
+  for (int i = 0; i < 100; i++) {
+    neap_engine *engine = open_with(*(int32_t *)*state);
+    neap_job_release(start(engine, "return 1", 0));
+    if (i % 2) next(engine);
+    neap_engine_release(engine);
+  }
+  assert_int_equal(np_alloc_live(), before);
+}
+
+static int32_t alone = 0, threads = 2;
+#define BOTH(test)                                      \
+  {#test " (workers = 0)", test, NULL, NULL, &alone}, { \
+#test " (workers = 2)", test, NULL, NULL, &threads  \
+  }
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      BOTH(results_are_values),
+      BOTH(arguments_arrive),
+      BOTH(failures_say_where),
+      BOTH(lines_come_as_events),
+      BOTH(a_script_waits_for_its_tasks),
+      BOTH(cancel_ends_a_waiting_script),
+      BOTH(channels_carry_both_ways),
+      BOTH(the_descriptor_tells),
+      BOTH(closing_ends_what_runs),
+      BOTH(open_survives_each_failure),
+      BOTH(start_survives_each_failure),
+      BOTH(rounds_leave_nothing),
+      cmocka_unit_test(two_engines_live_side_by_side),
+      cmocka_unit_test(calls_move_between_threads),
+      cmocka_unit_test(a_forked_child_is_told),
+      cmocka_unit_test(bounds_hold),
+      cmocka_unit_test(a_busy_script_is_left_behind_on_time),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
