@@ -175,6 +175,48 @@ int32_t np_channel_send_now(np_waker *me, np_channel *channel, np_value *value,
                                        : overflow(me, channel, value);
 }
 
+/* Parking, being woken and finding the channel full again costs far more than
+ * the few microseconds in which a peer on another worker moves half a ring. A
+ * worker with nothing else to do lingers that long before it parks. */
+#define LINGER_ROUNDS 16
+#define LINGER_PAUSES 16
+#define LINGER_CAPACITY 16
+
+static bool may_linger(const np_waker *me, const np_channel *channel) {
+  return me->spins && channel->shared && me->ready_first == NULL &&
+         channel->capacity >= LINGER_CAPACITY;
+}
+
+/* With the lock held, which it leaves for a moment. */
+static void linger(np_channel *channel) {
+  np_lock_leave(&channel->object.lock);
+  for (int i = 0; i < LINGER_PAUSES; i++) np_cpu_pause();
+  np_lock_take(&channel->object.lock);
+}
+
+/* With the lock held: until the ring is half empty, so that one wait pays for
+ * many sends. What came of trying again then. */
+static int32_t send_lingering(np_waker *me, np_channel *channel,
+                              np_value *value, np_waiter **woken) {
+  if (!may_linger(me, channel)) return NP_AGAIN;
+  for (int round = 0; round < LINGER_ROUNDS; round++) {
+    linger(channel);
+    if (channel->closed || channel->count <= channel->capacity / 2) break;
+  }
+  return np_channel_send_now(me, channel, value, woken);
+}
+
+static int32_t receive_lingering(np_waker *me, np_channel *channel,
+                                 np_waiter **woken) {
+  int32_t status = NP_AGAIN;
+  if (!may_linger(me, channel)) return status;
+  for (int round = 0; round < LINGER_ROUNDS && status == NP_AGAIN; round++) {
+    linger(channel);
+    status = np_channel_receive_now(me, channel, woken);
+  }
+  return status;
+}
+
 int32_t np_channel_send(np_waker *me, np_channel *channel, np_value *value,
                         bool wait) {
   if (wait) {
@@ -185,6 +227,8 @@ int32_t np_channel_send(np_waker *me, np_channel *channel, np_value *value,
   np_waiter *woken = NULL;
   np_channel_lock(channel);
   int32_t status = np_channel_send_now(me, channel, value, &woken);
+  if (status == NP_AGAIN && wait)
+    status = send_lingering(me, channel, value, &woken);
   if (status == NP_AGAIN && wait) {
     np_value taken = *value; /* Even a cancel that comes now drops it there. */
     value->tag = NP_NOTHING;
@@ -235,6 +279,8 @@ int32_t np_channel_recv(np_waker *me, np_channel *channel, bool wait) {
   np_waiter *woken = NULL;
   np_channel_lock(channel);
   int32_t status = np_channel_receive_now(me, channel, &woken);
+  if (status == NP_AGAIN && wait)
+    status = receive_lingering(me, channel, &woken);
   if (status == NP_AGAIN && wait)
     return np_wait_one(me, &channel->object, &channel->object.waits, false,
                        (np_value){0}, channel->shared);

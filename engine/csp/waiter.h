@@ -99,6 +99,7 @@ struct np_waker {
   np_list keeps;    /* channels with slots of ours, to be told when we end */
   uint32_t shuffle; /* nonzero: the next task is drawn, not taken */
   bool alone;       /* no other thread of this engine; set before one starts */
+  bool spins;       /* as many CPUs as threads: a short wait may spin */
   bool strong;      /* no process-wide barrier here: parking must be seq_cst */
   bool dozing;      /* its host waits for the alarm: see sched/doze.h */
   np_random random;

@@ -123,6 +123,8 @@ static np_status start_worker(np_engine *engine, uint32_t number,
   if (worker == NULL || start == NULL) goto fail;
   worker->is_ours = true;
   worker->waker.alone = false;
+  worker->waker.spins = engine->spin_threads != 0;
+  engine->workers[0]->waker.spins = worker->waker.spins;
   engine->workers[0]->waker.alone = false;
   engine->workers[number] = worker;
   np_context_join(engine->root, &worker->outside.waiter);
