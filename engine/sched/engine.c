@@ -111,6 +111,7 @@ static void *thread_main(void *argument) {
   thread_start start = *(thread_start *)argument;
   np_free(argument);
   start.run(start.worker);
+  np_worker_report(start.worker, NP_STATE); /* If it has not yet. */
   atomic_store(&start.worker->ended, true);
   return NULL;
 }
@@ -122,6 +123,7 @@ static np_status start_worker(np_engine *engine, uint32_t number,
   thread_start *start = np_alloc(sizeof *start);
   if (worker == NULL || start == NULL) goto fail;
   worker->is_ours = true;
+  worker->start_status = NP_STATE;
   worker->waker.alone = false;
   worker->waker.spins = engine->spin_threads != 0;
   engine->workers[0]->waker.spins = worker->waker.spins;
@@ -145,17 +147,72 @@ fail:
   return NP_NOMEM;
 }
 
+void np_worker_report(np_worker *worker, np_status status) {
+  if (worker->number == 0 || worker->has_reported) return;
+  np_engine *engine = worker->engine;
+  np_event *event = &worker->waker.event;
+  worker->has_reported = true;
+  worker->start_status = status;
+  if (atomic_fetch_sub(&engine->unreported, 1) == 1)
+    np_event_signal(&engine->all_reported);
+  if (status != NP_OK) return;
+  while (atomic_load(&engine->thread_count) < worker->number &&
+         !atomic_load(&worker->stopping))
+    np_event_wait(event, -1, NP_NEVER);
+}
+
+/* Started, but of no use: none has begun a task. */
+static void discard(np_engine *engine, uint32_t first, uint32_t last) {
+  for (uint32_t i = first; i <= last; i++) {
+    np_worker *worker = engine->workers[i];
+    atomic_store(&worker->stopping, true);
+    np_event_signal(&worker->waker.event);
+    pthread_join(worker->thread, NULL);
+    np_context_quit(&worker->outside.waiter);
+    engine->workers[i] = NULL;
+    np_worker_free(worker);
+  }
+}
+
+/* Starts first..count; *last is the last whose thread runs. All of them have
+ * reported when it returns. */
+static np_status start_all(np_engine *engine, uint32_t first, uint32_t count,
+                           uint32_t *last, void (*run)(np_worker *worker)) {
+  np_status status = NP_OK;
+  atomic_store(&engine->unreported, 1); /* Ours, so that it waits for us. */
+  *last = first - 1;
+  while (status == NP_OK && *last < count) {
+    atomic_fetch_add(&engine->unreported, 1);
+    status = start_worker(engine, *last + 1, run);
+    if (status == NP_OK)
+      ++*last;
+    else
+      atomic_fetch_sub(&engine->unreported, 1);
+  }
+  if (atomic_fetch_sub(&engine->unreported, 1) != 1)
+    while (!np_event_wait(&engine->all_reported, -1, NP_NEVER)) continue;
+  return status;
+}
+
 np_status np_engine_start(np_engine *engine, uint32_t count,
                           void (*run)(np_worker *worker)) {
   if (count > NP_WORKERS_MAX) return NP_LIMIT;
-  for (uint32_t number = engine->thread_count + 1; number <= count; number++) {
-    np_status status = start_worker(engine, number, run);
-    if (status != NP_OK) return status;
-    np_lock_take(&engine->idle_lock);
-    atomic_store(&engine->thread_count, number);
-    np_lock_leave(&engine->idle_lock);
-  }
-  return NP_OK;
+  uint32_t first = engine->thread_count + 1, last;
+  if (first > count) return NP_OK;
+  if (np_event_open(&engine->all_reported) != NP_OK) return NP_IO;
+  np_status status = start_all(engine, first, count, &last, run);
+  np_event_close(&engine->all_reported);
+  uint32_t good = first - 1;
+  while (good < last && engine->workers[good + 1]->start_status == NP_OK)
+    good++;
+  if (good < last) status = engine->workers[good + 1]->start_status;
+  discard(engine, good + 1, last);
+  np_lock_take(&engine->idle_lock);
+  atomic_store(&engine->thread_count, good);
+  np_lock_leave(&engine->idle_lock);
+  for (uint32_t i = first; i <= good; i++)
+    np_event_signal(&engine->workers[i]->waker.event);
+  return status;
 }
 
 /* A slot for a record; the free list has room for every slot given out. */
@@ -267,6 +324,10 @@ void np_task_end(np_worker *worker, np_task *task, int32_t state,
   if (task->waiter.bubble != NULL && begun)
     np_bubble_parked(me, task->waiter.bubble);
   task->generation++;
+  if (task->step != NULL) { /* The next one here may be Lua's. */
+    task->step = NULL;
+    task->state = NULL;
+  }
   if (!begun) {
     np_free(task); /* Spawned, and no worker gave it a slot. */
     return;
@@ -298,7 +359,7 @@ np_status np_task_adopt(np_worker *worker, np_task *task) {
   np_task *old = worker->tasks[slot];
   task->slot = slot;
   task->generation = old->generation + 1;
-  task->state = old->state;
+  if (task->step == NULL) task->state = old->state;
   np_free(old);
   worker->tasks[slot] = task;
   /* Whoever cancels looks up the waker under one of these two locks. In address

@@ -48,6 +48,8 @@ struct np_worker {
   uint32_t promoted_count;
   pthread_t thread;
   bool has_thread, is_ours;
+  bool has_reported;      /* its own thread: np_worker_report was called */
+  np_status start_status; /* what it reported; read when all have */
   /* Guarded by engine->idle. */
   bool asleep;
   int64_t asleep_until;
@@ -80,6 +82,8 @@ struct np_engine {
   np_context *root;
   _Atomic uint32_t thread_count; /* workers 1..thread_count have threads */
   np_worker *workers[NP_WORKERS_MAX + 1];
+  _Atomic uint32_t unreported; /* threads that start, and the starter */
+  np_event all_reported;       /* signaled by the last, if the starter waits */
   /* The queue of spawned tasks. */
   np_lock pool_lock;
   np_task *pool_first, *pool_last; /* linked by waiter.next */
@@ -102,10 +106,17 @@ struct np_engine {
 /* An engine with worker 0 only. `ours`: its loop is ours too (the executable).
  * NULL when there is no memory or no descriptor. */
 np_engine *np_engine_open(bool ours, uint64_t seed);
-/* Starts threads for workers 1..count, once; `run` is each thread's body, which
- * calls np_worker_loop. NP_LIMIT: too many. */
+/* Starts threads for workers 1..count, those that run already excepted; `run`
+ * is each thread's body, which calls np_worker_loop. Returns when each has
+ * reported. If one fails, it and those after it are taken back: its status is
+ * returned, those before it work, and a later call may try again. NP_LIMIT: too
+ * many; NP_NOMEM: no memory or no thread. */
 np_status np_engine_start(np_engine *engine, uint32_t count,
                           void (*run)(np_worker *worker));
+/* `run` calls this once its worker can take tasks, or cannot (it returns then).
+ * With NP_OK it waits until the start as a whole has succeeded, or failed: the
+ * loop ends at once then. np_worker_loop calls it for those who did not. */
+void np_worker_report(np_worker *worker, np_status status);
 /* Closing, in steps (sched/stop.c); the caller is in no task of worker 0.
  * Halt: cancels the root, forgets spawned tasks that nobody has begun, and has
  * the workers leave when their tasks have unwound, or after `grace` ns. */

@@ -59,12 +59,29 @@ static bool takes_spawned(const np_worker *worker) {
   return worker->number != 0 || worker->engine->thread_count == 0;
 }
 
+/* No memory for its record: its scope hears of it, as of any failure. */
+static void fail_to_begin(np_worker *worker, np_task *task) {
+  np_engine *engine = worker->engine;
+  np_context *scope = task->scope;
+  np_value error = {.tag = NP_NOTHING};
+  (void)np_value_string(&error, "out of memory", 13); /* Short: no memory. */
+  if (scope == engine->root) { /* Which lives on; as npl_root_fail. */
+    np_lock_take(&scope->object.lock);
+    if (scope->error.tag == NP_NOTHING) scope->error = error;
+    np_lock_leave(&scope->object.lock);
+    np_worker_nudge(engine->workers[0]);
+  } else if (!(task->options & NP_TASK_ISOLATED)) {
+    np_scope_fail(&worker->waker, scope, error);
+  }
+  np_task_end(worker, task, NP_TASK_FAILED, error);
+}
+
 static np_task *take_spawned(np_worker *worker) {
   np_engine *engine = worker->engine;
   np_task *task = takes_spawned(worker) ? pool_take(engine) : NULL;
   if (task == NULL) return NULL;
   if (np_task_adopt(worker, task) != NP_OK) {
-    np_task_end(worker, task, NP_TASK_FAILED, (np_value){.tag = NP_NOTHING});
+    fail_to_begin(worker, task);
     return NULL;
   }
   return task;
@@ -266,7 +283,7 @@ static bool look_around(np_worker *worker) {
 static np_task *begin_posted(np_worker *worker, np_task *task) {
   if (task->options & NP_TASK_BEGUN) return task;
   if (np_task_adopt(worker, task) == NP_OK) return task;
-  np_task_end(worker, task, NP_TASK_FAILED, (np_value){.tag = NP_NOTHING});
+  fail_to_begin(worker, task);
   return NULL;
 }
 
@@ -288,6 +305,11 @@ np_task *np_worker_next(np_worker *worker, int64_t until) {
   for (;;) {
     if (np_unlikely(++worker->switches % POLL_EVERY == 0)) {
       look_around(worker);
+      /* Tasks that always have something to do get no longer than others. */
+      if (np_unlikely(atomic_load_explicit(&worker->stopping,
+                                           memory_order_acquire)) &&
+          worker->stop_by <= np_clock_now())
+        return NULL;
       np_task *spawned = take_spawned(worker);
       if (spawned != NULL) np_ready_push(me, &spawned->waiter);
     }
@@ -327,6 +349,7 @@ np_task *np_worker_next(np_worker *worker, int64_t until) {
 }
 
 void np_worker_loop(np_worker *worker) {
+  np_worker_report(worker, NP_OK);
   np_task *task;
   while ((task = np_worker_next(worker, NP_NEVER)) != NULL)
     np_worker_step(worker, task);

@@ -240,8 +240,7 @@ void np_script_thread(np_worker *worker) {
   np_status status =
       np_script_open(worker, worker->engine->script, error, sizeof error);
   if (status != NP_OK) {
-    /* A worker without a state takes no tasks; the others do its work. */
-    np_assert(!"a worker's state did not open");
+    np_worker_report(worker, status);
     return;
   }
   np_worker_loop(worker);
