@@ -272,6 +272,8 @@ void np_context_quit(np_waiter *waiter) {
   np_lock_take(&context->object.lock);
   np_list_remove(&waiter->member);
   waiter->context = NULL;
+  /* It died in the middle of its scope's wait. */
+  if (context->joiner == waiter) context->joiner = NULL;
   np_lock_leave(&context->object.lock);
 }
 

@@ -28,11 +28,17 @@ static inline void scope_unlock(np_context *scope, bool alone) {
   if (!alone) np_lock_leave(&scope->object.lock);
 }
 
-/* No reference: the owner keeps a scope until all its tasks have ended, the
- * engine its root. */
+/* A task takes no reference where its scope is at home: the owner keeps it until
+ * all its tasks have ended. One elsewhere does, as the owner's worker may have
+ * to stop before it. */
 void np_scope_admit(np_context *scope, np_task *task) {
-  bool alone = task->waiter.waker->alone;
+  np_waker *waker = task->waiter.waker;
+  bool alone = waker->alone;
   task->scope = scope;
+  if (scope->home != waker || (task->options & NP_TASK_SPAWNED)) {
+    task->options |= NP_TASK_HOLDS;
+    np_object_retain(&scope->object);
+  }
   scope_lock(scope, alone);
   if (task->options & NP_TASK_DAEMON) {
     scope->daemons++;
@@ -78,6 +84,7 @@ void np_scope_dismiss(np_waker *me, np_task *task) {
   scope_unlock(scope, alone); /* From here on its owner may free it. */
   task->scope = NULL;
   if (joiner != NULL) np_wake(me, joiner);
+  if (task->options & NP_TASK_HOLDS) np_object_release(&scope->object);
 }
 
 bool np_scope_fail(np_waker *me, np_context *scope, np_value error) {

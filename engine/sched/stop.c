@@ -126,24 +126,28 @@ static bool join(np_worker *worker, int64_t until) {
   return false;
 }
 
+/* All threads are gone before any worker is: one that still unwinds may post to
+ * the others. If one does not come, all stay where they are, for it to find. */
 static np_status join_all(np_engine *engine, int64_t until) {
-  np_status status = NP_OK;
+  bool haunted = false;
+  for (uint32_t i = 1; i <= engine->thread_count; i++)
+    if (!join(engine->workers[i], until)) {
+      engine->workers[i]->haunted = haunted = true;
+      engine->workers[0]->haunted = true;
+    }
   for (uint32_t i = 1; i <= engine->thread_count; i++) {
     np_worker *worker = engine->workers[i];
-    if (worker == NULL) continue;
-    if (!worker->has_thread || !join(worker, until)) {
-      status = NP_TIMEOUT;
-      worker->has_thread = false; /* Detached. */
-      engine->workers[0]->haunted = true;
-      continue; /* It stays where it is, for the thread to find. */
-    }
+    if (worker->haunted) continue;
     np_context_quit(&worker->outside.waiter);
     /* With its thread gone its mailbox is ours: tasks posted too late. */
     np_worker_drop_tasks(worker);
-    engine->workers[i] = NULL;
-    np_worker_free(worker);
   }
-  return status;
+  if (haunted) return NP_TIMEOUT;
+  for (uint32_t i = 1; i <= engine->thread_count; i++) {
+    np_worker_free(engine->workers[i]);
+    engine->workers[i] = NULL;
+  }
+  return NP_OK;
 }
 
 np_status np_engine_stop(np_engine *engine, int64_t patience) {

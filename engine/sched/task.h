@@ -26,7 +26,8 @@ typedef enum np_task_option {
   NP_TASK_DAEMON = 1,   /* canceled when the scope's other tasks have ended */
   NP_TASK_ISOLATED = 2, /* its error waits for join */
   NP_TASK_SPAWNED = 4,  /* values travel to it and from it */
-  NP_TASK_BEGUN = 8     /* internal: a worker has it */
+  NP_TASK_BEGUN = 8,    /* internal: a worker has it */
+  NP_TASK_HOLDS = 16    /* internal: it has a reference to its scope */
 } np_task_option;
 /* cdef:end */
 
