@@ -180,12 +180,25 @@ static int keep_handler(lua_State *L, const char *name) {
   return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+/* Programs with many pipelines make more traces than the default of 1,000, and
+ * a full cache is thrown away whole. Only in our own states. */
+static void widen_jit(lua_State *L) {
+  lua_getglobal(L, "jit");
+  lua_getfield(L, -1, "opt");
+  lua_getfield(L, -1, "start");
+  lua_pushliteral(L, "maxtrace=8000");
+  lua_pushliteral(L, "maxmcode=8192");
+  lua_call(L, 2, 0);
+  lua_pop(L, 2);
+}
+
 static int open_protected(lua_State *L) {
   np_worker *worker = lua_touserdata(L, 1);
   const np_script_config *config = lua_touserdata(L, 2);
   np_script *script = worker->state;
   lua_settop(L, 0);
   luaL_openlibs(L);
+  widen_jit(L);
   install_searchers(L, config);
   lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
   push_own(worker, config);
