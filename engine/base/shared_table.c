@@ -6,8 +6,6 @@
 #include "base/alloc.h"
 #include "base/entry.h"
 
-#define BATCH 32u
-
 /* Long keys are staged here; a longer one than a quarter goes in at once. */
 #define TEXT_SIZE ((uint32_t)1 << 20)
 
@@ -59,26 +57,13 @@ void np_table_feeder_close(np_table_feeder *feeder) {
   np_free_huge(feeder, sizeof *feeder);
 }
 
-/* Under the part's lock. Returns how many went in: all, or those before the
- * one that found no memory. */
-static uint32_t add_entries(np_table_part *part, np_arena *arena,
-                            const np_entry *entries, uint32_t count) {
-  for (uint32_t at = 0; at < count; at += BATCH) {
-    uint32_t n = count - at < BATCH ? count - at : BATCH;
-    np_table_part_prefetch(part, entries + at, n);
-    np_table_part_prefetch_long(part, entries + at, n);
-    for (uint32_t i = at; i < at + n; i++)
-      if (np_table_part_add(part, arena, &entries[i]) != NP_OK) return i;
-  }
-  return count;
-}
-
 static np_status flush_part(np_table_feeder *feeder, uint32_t index) {
   np_shared_part *part = &feeder->table->parts[index];
   np_entry *entries = feeder->staged[index];
   uint32_t count = feeder->fill[index];
   np_lock_take(&part->lock);
-  uint32_t done = add_entries(&part->part, &feeder->arena, entries, count);
+  uint32_t done =
+      np_table_part_add_all(&part->part, &feeder->arena, entries, count);
   np_lock_leave(&part->lock);
   feeder->fill[index] = count - done;
   if (done == count) return NP_OK;
@@ -104,7 +89,7 @@ static np_status add_now(np_table_feeder *feeder, const np_entry *entry) {
   return status;
 }
 
-/* Copies the bytes of a long key into the staging text. */
+/* Copies the bytes of a long key, padding behind it, to the staging text. */
 static np_status stage_text(np_table_feeder *feeder, np_entry *entry) {
   uint32_t length = entry->size - 1;
   if (TEXT_SIZE - feeder->text_used < length) {
@@ -112,7 +97,8 @@ static np_status stage_text(np_table_feeder *feeder, np_entry *entry) {
     if (status != NP_OK) return status;
   }
   char *copy = feeder->text + feeder->text_used;
-  memcpy(copy, entry->key.out.bytes, length);
+  for (uint32_t at = 0; at < length; at += NP_KEY_PADDING) /* No call. */
+    memcpy(copy + at, entry->key.out.bytes + at, NP_KEY_PADDING);
   entry->key.out.bytes = copy;
   feeder->text_used += length;
   return NP_OK;
@@ -161,7 +147,8 @@ np_status np_table_feeder_add(np_table_feeder *feeder, const char *key,
                               uint32_t length, uint64_t count) {
   np_entry entry;
   np_entry_make_bare(&entry, feeder->table->seed, key, length, count);
-  return stage(feeder, &entry);
+  return np_entry_is_long(&entry) ? add_now(feeder, &entry)
+                                  : stage(feeder, &entry);
 }
 
 /* Moves the entries of `from` that belong to shared part `index`. */

@@ -9,6 +9,9 @@
 #include "base/entry.h"
 
 #define BATCH 32u
+/* How many entries before its own an entry's memory is asked for. */
+#define SLOTS_AHEAD 24u
+#define KEYS_AHEAD 8u
 #define FIRST_CAPACITY 64u
 /* Below 2 MiB slots are on small pages, where each fault costs: be quick. */
 #define FAST_GROWTH (UINT32_C(1) << 16)
@@ -128,19 +131,29 @@ np_status np_table_part_add(np_table_part *part, np_arena *arena,
   return add(part, arena, entry);
 }
 
-void np_table_part_prefetch(const np_table_part *part, const np_entry *entries,
-                            uint32_t n) {
-  for (uint32_t i = 0; i < n; i++)
-    __builtin_prefetch(&part->slots[home(part, entries[i].hash)], 1);
+static inline void prefetch_slot(const np_table_part *part,
+                                 const np_entry *entry) {
+  __builtin_prefetch(&part->slots[home(part, entry->hash)], 1);
 }
 
-void np_table_part_prefetch_long(const np_table_part *part,
-                                 const np_entry *entries, uint32_t n) {
-  for (uint32_t i = 0; i < n; i++) {
-    if (!np_entry_is_long(&entries[i])) continue;
-    const np_entry *slot = &part->slots[home(part, entries[i].hash)];
-    if (slot->tag == entries[i].tag) __builtin_prefetch(slot->key.out.bytes);
+/* A moment later: the bytes of a long key, if they stand in that slot. */
+static inline void prefetch_key(const np_table_part *part,
+                                const np_entry *entry) {
+  const np_entry *slot = &part->slots[home(part, entry->hash)];
+  bool there = np_entry_is_long(entry) & (slot->tag == entry->tag);
+  __builtin_prefetch(there ? slot->key.out.bytes : (const char *)entry);
+}
+
+uint32_t np_table_part_add_all(np_table_part *part, np_arena *arena,
+                               const np_entry *entries, uint32_t n) {
+  for (uint32_t i = 0; i < n + SLOTS_AHEAD; i++) {
+    if (i < n) prefetch_slot(part, &entries[i]);
+    uint32_t key = i - (SLOTS_AHEAD - KEYS_AHEAD);
+    if (key < n) prefetch_key(part, &entries[key]);
+    uint32_t due = i - SLOTS_AHEAD;
+    if (due < n && add(part, arena, &entries[due]) != NP_OK) return due;
   }
+  return n;
 }
 
 const np_entry *np_table_part_find(const np_table_part *part,
@@ -192,10 +205,9 @@ np_status np_table_add_entries(np_table *table, const np_entry *entries,
   for (uint32_t at = 0; at < n; at += BATCH) {
     uint32_t end = n - at < BATCH ? n : at + BATCH;
     for (uint32_t i = at; i < end; i++)
-      np_table_part_prefetch(part_of(table, entries[i].hash), &entries[i], 1);
+      prefetch_slot(part_of(table, entries[i].hash), &entries[i]);
     for (uint32_t i = at; i < end; i++)
-      np_table_part_prefetch_long(part_of(table, entries[i].hash), &entries[i],
-                                  1);
+      prefetch_key(part_of(table, entries[i].hash), &entries[i]);
     for (uint32_t i = at; i < end; i++) {
       np_status status =
           add(part_of(table, entries[i].hash), &table->arena, &entries[i]);

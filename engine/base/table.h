@@ -104,12 +104,10 @@ void np_table_part_clear(np_table_part *part);
  * with NULL it stays where it is. On NP_NOMEM nothing changed. */
 np_status np_table_part_add(np_table_part *part, np_arena *arena,
                             const np_entry *entry);
-/* Asks for the cache lines of these entries' home slots. */
-void np_table_part_prefetch(const np_table_part *part, const np_entry *entries,
-                            uint32_t n);
-/* A moment later: asks for the bytes of long keys that stand there. */
-void np_table_part_prefetch_long(const np_table_part *part,
-                                 const np_entry *entries, uint32_t n);
+/* The same for n entries of this part, with their cache lines asked for ahead.
+ * Returns how many went in: n, or those before the one that found no memory. */
+uint32_t np_table_part_add_all(np_table_part *part, np_arena *arena,
+                               const np_entry *entries, uint32_t n);
 /* Room for `keys` keys in all. On NP_NOMEM nothing changed. Call it before
  * adding the entries of another part in their order: they come by rising hash
  * and would pile up at the front of a part that has yet to grow. */
