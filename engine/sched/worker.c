@@ -269,14 +269,14 @@ static bool look_around(np_worker *worker) {
                                        memory_order_acquire)) &&
       atomic_exchange(&worker->engine->interrupted, false))
     hear_interrupt(worker);
-  bool found = np_mailbox_drain(me);
+  np_mailbox_drain(me);
   /* An exchange: what was set before we clear it is seen by the tasks that run
    * next (np_waiter_resumed), and what is set after it stays set. */
   if (atomic_load_explicit(&me->attention, memory_order_relaxed) != 0)
     atomic_exchange_explicit(&me->attention, 0, memory_order_seq_cst);
   if (np_timers_next(&me->own_timers) != NP_NEVER)
-    found |= np_timers_fire(&me->own_timers, me, np_clock_now()) != 0;
-  return found;
+    np_timers_fire(&me->own_timers, me, np_clock_now());
+  return me->ready_first != NULL; /* Whichever of these woke them. */
 }
 
 /* A spawned task that was posted to this very worker has no slot yet. */
