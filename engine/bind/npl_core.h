@@ -61,6 +61,7 @@ int32_t npl_limit(np_front *w, int32_t status, double seconds);
 int32_t npl_check(np_front *w);
 bool npl_shield(np_front *w, bool on);
 bool npl_canceled(np_front *w);
+bool npl_must_end(np_front *w);
 
 /* Scopes and contexts. */
 np_context *npl_current(np_front *w);

@@ -5,10 +5,20 @@ static np_task *by_slot(np_front *w, uint32_t slot) {
   return npl_worker(w)->tasks[slot];
 }
 
+/* A daemon's children in the daemon's own scope are daemons too: that scope
+ * would wait for them for ever. */
+static uint32_t inherited(np_worker *worker) {
+  np_waiter *current = worker->waker.current;
+  if (current->pumps) return 0;
+  const np_task *parent = (np_task *)(void *)current;
+  return parent->scope == current->context ? parent->options & NP_TASK_DAEMON
+                                           : 0;
+}
+
 int32_t npl_go(np_front *w, uint32_t options) {
   np_worker *worker = npl_worker(w);
   np_context *scope = worker->waker.current->context;
-  np_task *task = np_task_new(worker, scope, options);
+  np_task *task = np_task_new(worker, scope, options | inherited(worker));
   if (task == NULL) return NP_NOMEM;
   np_ready_push(&worker->waker, &task->waiter);
   w->generation = task->generation;
@@ -111,7 +121,7 @@ np_outcome *npl_outcome_self(np_front *w) {
 np_outcome *npl_spawn(np_front *w, uint32_t options, uint32_t worker) {
   np_worker *from = npl_worker(w);
   np_context *scope = from->waker.current->context;
-  np_task *task = np_task_spawn_new(from, scope, options);
+  np_task *task = np_task_spawn_new(from, scope, options | inherited(from));
   if (task == NULL) return NULL;
   task->payload = npl_take_staged(w);
   np_outcome *outcome = task->outcome;
@@ -203,6 +213,14 @@ bool npl_shield(np_front *w, bool on) {
   current->shielded = on;
   if (!on) np_waker_call(npl_me(w));
   return before;
+}
+
+/* Whether the current task's next blocking call would raise. */
+bool npl_must_end(np_front *w) {
+  const np_waiter *current = npl_me(w)->current;
+  return (!current->shielded && npl_canceled(w)) ||
+         (current->context != NULL &&
+          np_context_state(current->context) != NP_OK);
 }
 
 bool npl_canceled(np_front *w) {

@@ -40,18 +40,22 @@ end
 -- A cancellation is no answer to "what went wrong" if a task's own error is at hand.
 local function is_follow_up(e) return e == nil or e.kind == 'canceled' or e.kind == 'deadline' end
 
---- Waits for all tasks; a deadlock found meanwhile cancels them and is returned.
+--- Waits for all tasks. A deadlock found meanwhile, or a wait left behind in a coroutine of the
+--- user's own, cancels them and is returned.
+--- @return neap.Error|nil problem
+--- @return boolean waited there was something to wait for
 local function wait_all(context)
-  local deadlock
+  local problem, waited = nil, false
   repeat
     local status = C.npl_scope_wait(W, context)
-    if status == OK then return deadlock end
+    if status == OK then return problem, waited end
+    waited = true
     local code = scheduler.wait(status)
-    if code == DEADLOCK then
-      deadlock = require('neap.watch.deadlock').describe()
-      cancel_with(context, deadlock)
-    elseif code == native.STATE then
-      return errors.state 'a scope ended inside a coroutine of your own'
+    local found = code == DEADLOCK and require('neap.watch.deadlock').describe()
+      or code == native.STATE and errors.state(scheduler.OWN_COROUTINE) or nil
+    if found then
+      problem = problem or found
+      cancel_with(context, found)
     end
   until false
 end
@@ -78,11 +82,33 @@ end
 
 local function release(pointer) C.npl_object_release(value.object(pointer)) end
 
+-- What cut the tasks of a scope short while its owner, whose function had returned, waited for
+-- them: its deadline, or the end of what is around it. Canceling it from within is no failure.
+local function cut_short(context, before)
+  local ended = C.npl_context_state(context)
+  if before ~= OK or ended == OK then return false end
+  return ended == native.TIMEOUT and errors.deadline() or true
+end
+
+local function raise_first(e, failed, problem, kept, cut)
+  if failed and is_follow_up(e) then e = failed end
+  if problem and is_follow_up(e) then e = problem end
+  e = e or kept
+  if e then return error(e, 0) end
+  if cut == true then
+    if C.npl_must_end(W) then return scheduler.raise(native.CANCELED, 'scope') end
+  elseif cut then
+    return error(cut, 0)
+  end
+end
+
 -- `ok, ...` is what the function did.
-local function leave(context, outer, ok, ...)
+local function leave(context, outer, shielded, ok, ...)
   local e = not ok and (...) or nil
+  local before = C.npl_context_state(context)
   if e then cancel_with(context, e) end
-  local deadlock = wait_all(context)
+  local problem, waited = wait_all(context)
+  local cut = waited and not shielded and cut_short(context, before)
   local failed = task_error(context)
   local kept = unclaimed_error(context)
   value.put(nil)
@@ -90,10 +116,7 @@ local function leave(context, outer, ok, ...)
   C.npl_scope_leave(W, context, outer)
   release(context)
   release(outer)
-  if failed and is_follow_up(e) then e = failed end
-  if deadlock and is_follow_up(e) then e = deadlock end
-  e = e or kept
-  if e then return error(e, 0) end
+  raise_first(e, failed, problem, kept, cut)
   return ...
 end
 
@@ -102,9 +125,16 @@ local function run_under(context, fn, ...)
   if context == nil then no_memory() end
   local outer = C.npl_current(W)
   C.npl_scope_enter(W, context)
-  return leave(context, outer, xpcall(fn, errors.catch, ...))
+  return leave(context, outer, false, xpcall(fn, errors.catch, ...))
 end
 scope.run_under = run_under
+
+local function run_shielded(context, fn, ...)
+  if context == nil then no_memory() end
+  local outer = C.npl_current(W)
+  C.npl_scope_enter(W, context)
+  return leave(context, outer, true, xpcall(fn, errors.catch, ...))
+end
 
 --- Runs `fn` here; returns its results when all tasks started inside have ended.
 function scope.scope(fn, ...)
@@ -151,7 +181,7 @@ function scope.shielded(seconds, fn, ...)
   local context = seconds and C.npl_context_until(W, free, C.npl_now(W) + seconds)
     or C.npl_scope_open(W, free)
   release(free)
-  return run_under(context, fn, ...)
+  return run_shielded(context, fn, ...)
 end
 
 local function unshield(before, ...)
