@@ -51,27 +51,36 @@ local function settle(self, slot)
   if C.npl_finish(W, slot) ~= 0 then return finish_stale(self, slot) end
 end
 
+-- They may defer more.
 local function run_deferred(self)
   local list = self.deferred
-  for index = #list, 1, -1 do
-    local entry = list[index]
-    list[index] = nil
+  while #list > 0 do
+    local entry = table.remove(list)
     local ok, e = xpcall(entry[1], errors.catch, unpack(entry, 2, entry.n))
     if not ok then self.deferred_error = self.deferred_error or e end
   end
   self.deferred = nil
 end
 
+-- The task's own error comes first; having been canceled is none.
+local function add_deferred_error(self, e)
+  local first = self.failure
+  if first and self.failed_state == FAILED then
+    first.also = first.also or {}
+    table.insert(first.also, e)
+  else
+    self.failure, self.failed_state = e, FAILED
+  end
+end
+
 -- Deferred functions run with cancellation held off, for the grace that was configured.
 local function finish_deferred(self, slot)
   local shielded = C.npl_shield(W, true)
   local scope = require 'neap.scope'
-  pcall(scope.shielded, record.grace, run_deferred, self)
+  local ok, e = pcall(scope.shielded, record.grace, run_deferred, self)
   C.npl_shield(W, shielded)
-  local e = self.deferred_error
-  if e and self[STATE] ~= FAILED then
-    self.failure, self.failed_state = e, FAILED
-  end
+  e = self.deferred_error or not ok and e or nil
+  if e then add_deferred_error(self, e) end
   if self.failure then return task.settle_failure(self, slot) end
   return settle(self, slot)
 end
