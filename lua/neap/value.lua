@@ -108,12 +108,15 @@ local function handles_of()
   return handles
 end
 
+local function keeping(_, ...) return ... end
+
 local function decoded(decode)
   -- Out of the front first: decoding may run code that receives another message.
   local bytes = ffi.string(C.npl_received_bytes(W), C.npl_received_length(W))
   local handles = handles_of()
   C.npl_received_drop(W)
-  return decode(ffi.cast('const char *', bytes), #bytes, handles)
+  -- No tail call: the frame is what keeps `bytes` from the collector.
+  return keeping(bytes, decode(ffi.cast('const char *', bytes), #bytes, handles))
 end
 
 local function take_string()
