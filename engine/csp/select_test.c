@@ -408,7 +408,7 @@ static void test_duplicates(void **state) {
   assert_int_equal(atomic_load(&b->object.lock.state), 0);
   np_test_send(&actors[1], a, 1, true);
   assert_next(&waker, &actors[0], NP_MESSAGE);
-  assert_int_equal(waker.front.index, 2); /* The first of its waits. */
+  assert_int_not_equal(waker.front.index % 3, 1); /* One that is on a. */
   assert_int_equal(a->object.enlisted + b->object.enlisted, 0);
   int chosen[9] = {0};
   for (int i = 0; i < 9000; i++) {

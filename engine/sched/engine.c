@@ -201,6 +201,7 @@ np_status np_engine_start(np_engine *engine, uint32_t count,
   if (first > count) return NP_OK;
   if (np_event_open(&engine->all_reported) != NP_OK) return NP_IO;
   np_status status = start_all(engine, first, count, &last, run);
+  np_event_clear(&engine->all_reported);
   np_event_close(&engine->all_reported);
   uint32_t good = first - 1;
   while (good < last && engine->workers[good + 1]->start_status == NP_OK)
