@@ -61,11 +61,11 @@ void np_run_free(np_run *run) {
   if (run->edges != NULL)
     for (uint32_t i = 0; i < run->plan.segment_count; i++)
       np_edge_close(&run->edges[i]);
+  np_walk_problem problem;
+  while (np_run_take_problem(run, &problem)) np_free(problem.path);
   if (run->shared != NULL)
     for (uint32_t i = 0; i < run->graph->count; i++)
       free_shared(&run->shared[i]);
-  np_walk_problem problem;
-  while (np_run_take_problem(run, &problem)) np_free(problem.path);
   np_free(run->edges);
   np_free(run->shared);
   np_plan_free(&run->plan);
