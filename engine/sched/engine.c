@@ -320,6 +320,7 @@ void np_task_end(np_worker *worker, np_task *task, int32_t state,
   bool begun = (task->options & NP_TASK_BEGUN) != 0;
   np_task_end_outcome(worker, task, state, result);
   np_value_drop(&task->payload);
+  if (begun) count_tasks(worker, -1); /* Whom we wake now counts us no more. */
   np_scope_dismiss(me, task);
   release_outcome(task);
   if (task->waiter.bubble != NULL && begun)
@@ -334,7 +335,6 @@ void np_task_end(np_worker *worker, np_task *task, int32_t state,
     return;
   }
   worker->free_tasks[worker->free_task_count++] = task->slot;
-  count_tasks(worker, -1);
 }
 
 np_task *np_task_spawn_new(np_worker *from, np_context *scope,
