@@ -22,6 +22,7 @@ end
 
 local function report(e)
   e = errors.is(e) and e or errors.user(e)
+  io.stdout:flush() -- What was printed before it stands before it.
   io.stderr:write('neap: ', e:report(), '\n')
   return e.kind == 'deadlock' and 2 or 1
 end
