@@ -4,6 +4,7 @@ local neap = require 'neap'
 local helper = require 'spec_helper'
 
 local support = {
+  neap = os.getenv 'NEAP_COMMAND' or 'build/release/neap',
   spread = helper.placement == 'spread', own = helper.loop == 'own', quick = helper.quick,
   --- The unit of time that cases use: exact in a bubble, small but real otherwise.
   D = helper.placement == 'spread' and 0.02 or 1,
@@ -69,6 +70,25 @@ function support.raises(kind, fn, ...)
   end
   return e
 end
+
+local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+--- Runs a shell command line; returns what it wrote (stderr too) and its exit status.
+function support.shell(line)
+  local pipe = assert(io.popen(('( %s ) 2>&1; echo "status $?"'):format(line)))
+  local text = pipe:read '*a'
+  pipe:close()
+  local out, status = text:match '^(.-)status (%d+)\n$'
+  return out, tonumber(status)
+end
+
+--- Runs `code` with the neap command (or what `program` says), as -e CODE.
+function support.command(code, program)
+  return support.shell(('timeout -k 1 20 %s -e %s'):format(program or support.neap, quoted(code)))
+end
+
+--- Runs `code` under a stock luajit.
+function support.stock(code) return support.command(code, 'luajit') end
 
 --- For the end of a conformance file: every id from PREFIX-01 to PREFIX-`last` must be a spec of
 --- `file` (named "ID: ...") or be listed in `not_applicable` with its reason.
