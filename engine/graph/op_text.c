@@ -66,7 +66,7 @@ static uint32_t scan(np_cutter *cutter, uint32_t *starts, uint32_t *lengths,
 
 /* The next items of the text at hand; 0: it is through. */
 static uint32_t cut(np_cutter *cutter, np_chunk *out, uint32_t most) {
-  if (most >= NP_SCAN_LEAST)
+  if (most >= NP_SCAN_LEAST && cutter->given == cutter->cut)
     return scan(cutter, out->starts, out->lengths, most);
   if (cutter->given == cutter->cut) {
     cutter->given = 0;
