@@ -9,15 +9,14 @@
 
 #include "base/thread.h"
 
-/* One non-negative (or, with `negative`, any) integer that is the whole word. */
+/* One non-negative (or, with `negative`, any) integer that is the whole word.
+ */
 static bool parse_number(const char **text, bool negative, double *out) {
   const char *at = *text;
-  while (*at == ' ') at++;
-  if (!negative && *at == '-') return false;
   char *end;
   errno = 0;
   long long number = strtoll(at, &end, 10);
-  if (end == at || errno != 0) return false;
+  if (end == at || errno != 0 || (!negative && number < 0)) return false;
   *text = end;
   *out = (double)number;
   return true;
@@ -75,47 +74,85 @@ static bool names_cpu(const char *list) {
   return false;
 }
 
+/* The next line without its end; lines that do not fit are passed over. */
+static bool next_line(FILE *file, char *line, int room) {
+  while (fgets(line, room, file) != NULL) {
+    size_t length = strcspn(line, "\n");
+    if (line[length] == '\n' || feof(file)) {
+      line[length] = '\0';
+      return true;
+    }
+    int skipped;
+    do {
+      skipped = getc(file);
+    } while (skipped != EOF && skipped != '\n');
+  }
+  return false;
+}
+
 /* Lines of /proc/self/cgroup: ID:CONTROLLERS:PATH. */
 static void read_membership(const char *root, membership *out) {
-  char line[PATH_MAX + 128], path[PATH_MAX];
+  char line[PATH_MAX + 256], path[PATH_MAX];
   out->v1[0] = out->v2[0] = '\0';
-  snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+  if (snprintf(path, sizeof path, "%s/proc/self/cgroup", root) >= PATH_MAX)
+    return;
   FILE *file = fopen(path, "re");
   if (file == NULL) return;
-  while (fgets(line, sizeof line, file) != NULL) {
+  while (next_line(file, line, sizeof line)) {
     char *controllers = strchr(line, ':');
     char *group = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
-    if (group == NULL || group[1] != '/') continue;
-    group[strcspn(group, "\n")] = '\0';
+    if (group == NULL || group[1] != '/' || strlen(group) > PATH_MAX) continue;
     if (controllers[1] == ':')
-      snprintf(out->v2, sizeof out->v2, "%s", group + 1);
+      memcpy(out->v2, group + 1, strlen(group));
     else if (names_cpu(controllers + 1))
-      snprintf(out->v1, sizeof out->v1, "%s", group + 1);
+      memcpy(out->v1, group + 1, strlen(group));
   }
   fclose(file);
+}
+
+/* Field `number` (from 0) of a line of the mount table, where blanks and such
+ * stand as \040. False if it is too long. */
+static bool read_field(const char *line, int number, char *out) {
+  while (number-- > 0) {
+    line += strcspn(line, " ");
+    line += strspn(line, " ");
+  }
+  size_t length = 0;
+  while (*line != '\0' && *line != ' ') {
+    if (length == PATH_MAX - 1) return false;
+    if (*line == '\\' && strspn(line + 1, "01234567") >= 3) {
+      out[length++] =
+          (char)((line[1] - '0') * 64 + (line[2] - '0') * 8 + (line[3] - '0'));
+      line += 4;
+    } else {
+      out[length++] = *line++;
+    }
+  }
+  out[length] = '\0';
+  return length != 0;
+}
+
+/* Whether what follows the " - " is the v1 cpu controller or v2. */
+static bool is_mount_of(const char *tail, bool v2) {
+  char type[32] = "", options[256] = "";
+  if (sscanf(tail, " - %31s %*s %255s", type, options) < 1) return false;
+  if (v2) return strcmp(type, "cgroup2") == 0;
+  return strcmp(type, "cgroup") == 0 && names_cpu(options);
 }
 
 /* The mount point of the v1 cpu controller or of v2, and what part of the
  * hierarchy it shows. */
 static bool find_mount(const char *root, bool v2, char *mount, char *shown) {
   char line[2 * PATH_MAX + 256], path[PATH_MAX];
-  snprintf(path, sizeof path, "%s/proc/self/mountinfo", root);
+  if (snprintf(path, sizeof path, "%s/proc/self/mountinfo", root) >= PATH_MAX)
+    return false;
   FILE *file = fopen(path, "re");
   if (file == NULL) return false;
   bool found = false;
-  while (!found && fgets(line, sizeof line, file) != NULL) {
-    char *tail = strstr(line, " - ");
-    if (tail == NULL) continue;
-    char type[32] = "", options[256] = "";
-    if (sscanf(tail, " - %31s %*s %255s", type, options) < 1) continue;
-    if (v2 ? strcmp(type, "cgroup2") != 0
-           : strcmp(type, "cgroup") != 0 || !names_cpu(options) )
-      continue;
-    char root_part[PATH_MAX], at[PATH_MAX];
-    if (sscanf(line, "%*s %*s %*s %4095s %4095s", root_part, at) != 2) continue;
-    snprintf(mount, PATH_MAX, "%s", at);
-    snprintf(shown, PATH_MAX, "%s", root_part);
-    found = true;
+  while (!found && next_line(file, line, sizeof line)) {
+    const char *tail = strstr(line, " - ");
+    found = tail != NULL && is_mount_of(tail, v2) &&
+            read_field(line, 3, shown) && read_field(line, 4, mount);
   }
   fclose(file);
   return found;
@@ -160,16 +197,20 @@ bool np_quota_limit(const char *root, double *limit) {
   if (group[0] == '\0' || !find_mount(root, v2, mount, shown)) return false;
   /* A container sees its own part of the tree only. */
   size_t length = strlen(shown);
-  if (length > 1 && strncmp(group, shown, length) == 0)
+  if (length > 1 && strncmp(group, shown, length) == 0 &&
+      (group[length] == '/' || group[length] == '\0'))
     memmove(group, group + length, strlen(group + length) + 1);
   return tightest(root, mount, group, v2, limit);
+}
+
+uint32_t np_quota_round(uint32_t cpus, double limit) {
+  double wanted = ceil(limit);
+  if (wanted < 2) wanted = 2;
+  return wanted < cpus ? (uint32_t)wanted : cpus;
 }
 
 uint32_t np_quota_cpus(void) {
   double limit;
   uint32_t cpus = (uint32_t)np_thread_cpus();
-  if (!np_quota_limit(NULL, &limit)) return cpus;
-  double wanted = ceil(limit);
-  if (wanted < 2) wanted = 2;
-  return wanted < cpus ? (uint32_t)wanted : cpus;
+  return np_quota_limit(NULL, &limit) ? np_quota_round(cpus, limit) : cpus;
 }

@@ -1,6 +1,7 @@
 /* quota.h - how many CPUs this process should use: the least of the logical
  * CPUs, the affinity mask and max(2, ceil(quota / period)) of the cgroup, the
- * rule of Go 1.25. Reads files, any thread; the paths can be given for tests. */
+ * rule of Go 1.25. Reads files, any thread; the paths can be given for tests.
+ */
 #ifndef NP_SCHED_QUOTA_H
 #define NP_SCHED_QUOTA_H
 #include <stdbool.h>
@@ -15,6 +16,8 @@ bool np_quota_parse_v1(const char *quota, const char *period, double *limit);
  * the mount. `root` is prefixed to every path (NULL: ""). False: no limit. */
 bool np_quota_limit(const char *root, double *limit);
 
+/* The rule: `limit` rounded up, but at least 2, and at most `cpus`. */
+uint32_t np_quota_round(uint32_t cpus, double limit);
 uint32_t np_quota_cpus(void);
 
 #endif
