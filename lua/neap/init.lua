@@ -29,8 +29,6 @@ local NAMES = {
 --- Monotonic seconds; virtual inside a test bubble.
 function neap.now() return C.npl_now(W) end
 
-local strict = args.strict(setmetatable({}, nil), 'neap', '')
-
 local known = {}
 for name in pairs(NAMES) do known[name] = true end
 
@@ -62,5 +60,7 @@ function neap.provide(names)
   end
 end
 
-neap.strict = strict
+--- Where each public name lives; `scripts/tools/reference` writes docs/reference.md from it.
+neap.names = NAMES
+
 return neap
