@@ -8,4 +8,9 @@
  * worker's state is open. */
 int np_script_main(np_worker *worker, int argc, char **argv);
 
+/* Raises "interrupted" in the user's Lua code that runs on `worker`, at its
+ * next instruction; for a signal handler on that worker's own thread. */
+void np_script_interrupt(np_worker *worker);
+void np_script_calm(np_worker *worker); /* Takes that back, if it can be. */
+
 #endif
