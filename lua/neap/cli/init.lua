@@ -1,5 +1,6 @@
 --- The command line: `neap FILE [args]`, `neap -e CODE`, `neap -`, and the prompt on a terminal.
 --- The whole program is the main task of a scope; exit statuses as in docs/command.md.
+local ending = require 'neap.task.ending'
 local errors = require 'neap.errors'
 local native = require 'neap.ffi'
 local scope = require 'neap.scope'
@@ -60,8 +61,13 @@ local function run_program(argv)
   end
   arg = program_arguments(argv, from) -- luacheck: globals arg
   local ok, e = xpcall(scope.scope, errors.catch, chunk, unpack(arg))
-  if not ok then return report(e) end
-  return 0
+  local late = ending.clean_up(task.current()) -- Before the workers are stopped.
+  if ok and not late then return 0 end
+  if not ok and late then
+    e.also = e.also or {}
+    table.insert(e.also, late)
+  end
+  return report(ok and late or e)
 end
 
 local function dispatch(argv)

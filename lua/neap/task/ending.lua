@@ -73,13 +73,20 @@ local function add_deferred_error(self, e)
   end
 end
 
--- Deferred functions run with cancellation held off, for the grace that was configured.
-local function finish_deferred(self, slot)
+--- Runs what the current task has deferred, with cancellation held off, for the grace that was
+--- configured.
+--- @return neap.Error|nil first error of it
+function task.clean_up(self)
+  if not self.deferred then return nil end
   local shielded = C.npl_shield(W, true)
   local scope = require 'neap.scope'
   local ok, e = pcall(scope.shielded, record.grace, run_deferred, self)
   C.npl_shield(W, shielded)
-  e = self.deferred_error or not ok and e or nil
+  return self.deferred_error or not ok and e or nil
+end
+
+local function finish_deferred(self, slot)
+  local e = task.clean_up(self)
   if e then add_deferred_error(self, e) end
   if self.failure then return task.settle_failure(self, slot) end
   return settle(self, slot)
