@@ -88,7 +88,9 @@ function support.command(code, program)
 end
 
 --- Runs `code` under a stock luajit.
-function support.stock(code) return support.command(code, 'luajit') end
+function support.stock(code)
+  return support.command(code, "env LUA_PATH='./lua/?.lua;./lua/?/init.lua;;' luajit")
+end
 
 --- For the end of a conformance file: every id from PREFIX-01 to PREFIX-`last` must be a spec of
 --- `file` (named "ID: ...") or be listed in `not_applicable` with its reason.
