@@ -16,10 +16,20 @@ static void free_kept(np_kept *kept) {
   np_free(kept->free_ids);
 }
 
+/* A record that was spawned came from the allocator: it changed workers. */
+static void free_record(np_worker *worker, np_task *task) {
+  if (task->pooled)
+    np_pool_give(&worker->task_pool, task);
+  else
+    np_free(task);
+}
+
 void np_worker_free(np_worker *worker) {
   if (worker == NULL) return;
   free_kept(&worker->kept);
-  for (uint32_t i = 0; i < worker->task_high; i++) np_free(worker->tasks[i]);
+  for (uint32_t i = 0; i < worker->task_high; i++)
+    free_record(worker, worker->tasks[i]);
+  np_pool_clear(&worker->task_pool);
   np_free(worker->tasks);
   np_free(worker->free_tasks);
   np_value_drop(&worker->staged);
@@ -40,6 +50,7 @@ static np_worker *new_worker(np_engine *engine, uint32_t number,
   }
   worker->engine = engine;
   worker->number = number;
+  np_pool_init(&worker->task_pool, sizeof(np_task));
   np_waiter_init(&worker->outside.waiter, &worker->waker);
   worker->outside.waiter.pumps = true;
   worker->waker.current = &worker->outside.waiter;
@@ -235,8 +246,9 @@ static np_status take_slot(np_worker *worker, uint32_t *slot) {
     worker->free_tasks = slots;
     worker->task_capacity = capacity;
   }
-  np_task *task = np_alloc_zero(sizeof *task);
+  np_task *task = np_pool_take(&worker->task_pool);
   if (task == NULL) return NP_NOMEM;
+  task->pooled = true;
   *slot = worker->task_high++;
   task->slot = *slot;
   worker->tasks[*slot] = task;
@@ -361,7 +373,7 @@ np_status np_task_adopt(np_worker *worker, np_task *task) {
   task->slot = slot;
   task->generation = old->generation + 1;
   if (task->step == NULL) task->state = old->state;
-  np_free(old);
+  free_record(worker, old);
   worker->tasks[slot] = task;
   /* Whoever cancels looks up the waker under one of these two locks. In address
    * order, as a select on both takes them. */

@@ -31,6 +31,7 @@ struct np_worker {
   uint32_t number;
   /* Slab of task records, by slot; a record's address never changes. */
   np_task **tasks;
+  np_pool task_pool;
   uint32_t task_high, task_capacity;
   uint32_t *free_tasks;
   uint32_t free_task_count;

@@ -40,6 +40,7 @@ struct np_task {
   np_link in_daemons;   /* guarded by the scope's lock */
   uint32_t slot, generation;
   uint32_t options;
+  bool pooled; /* from its worker's pool, not from the allocator */
   uint64_t id;
   uint64_t parent_id;
   np_value payload; /* of a spawned task: function and arguments */
