@@ -50,6 +50,10 @@ local function wait_for_room(self)
 end
 
 local function admit(self)
+  -- After a wait that went well a group may be used again, under a new context.
+  if self.waited and #self.errors == 0 and self.ctx:is_done() then
+    self.ctx = self.parent:with_cancel()
+  end
   self.active = self.active + 1
   self.waited = false
 end
@@ -150,7 +154,7 @@ local function new(options)
   options = args.options(options, OPTIONS, 'group')
   local parent = options.context or context.current()
   local self = setmetatable({
-    ctx = parent:with_cancel(), limit = options.limit or false, policy = options.errors or 'first',
+    parent = parent, ctx = parent:with_cancel(), limit = options.limit or false, policy = options.errors or 'first',
     active = 0, errors = {}, waiters = {}, waited = true,
   }, Meta)
   if not C.npl_is_outside(W) then scheduler.keep_isolated(self) end
