@@ -3,9 +3,9 @@
 #include "base/alloc.h"
 #include "base/entry.h"
 
-#define MOST_CODES 65536u
+#define MOST_CODES 262144u
 #define FIRST_SLOTS 4096u
-#define MOST_BYTES (UINT64_C(16) << 20) /* of long texts */
+#define MOST_BYTES (UINT64_C(32) << 20) /* of long texts */
 #define AHEAD 32u /* hashed and asked for before they are looked up */
 #define PAUSE 64u /* chunks without codes after one that gained nothing */
 
@@ -130,7 +130,7 @@ np_status np_dictionary_look_up(np_dictionary *dictionary,
     dictionary->pause--;
     return NP_AGAIN;
   }
-  if (chunk->count > MOST_CODES / 4) return NP_AGAIN;
+  if (chunk->count > MOST_CODES / 16) return NP_AGAIN;
   np_status status = make_room(dictionary, chunk->count);
   if (status != NP_OK) return status;
   *out = (np_codes){.codes = dictionary->codes,

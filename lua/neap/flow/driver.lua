@@ -21,16 +21,17 @@ local drive
 
 -- --- time --------------------------------------------------------------------------------------
 
--- A slice is what the loops do between two looks around: about a millisecond.
+-- A slice is what the loops do between two looks around: about a millisecond. One that took long
+-- may have been off its CPU; two in a row are slow.
 local function adapt(self, items, seconds)
   if self.forced then return end
-  if seconds < 0.0002 then
-    if items < self.slice then return end
-    self.slice = min(self.slice * 2, MOST_SLICE)
-  elseif seconds > 0.002 then
-    self.slice = max(1, floor(items * 0.001 / seconds))
+  if seconds > 0.002 then
+    local slow = self.slow and floor(items * 0.001 / seconds) or floor(self.slice / 2)
+    self.slice, self.slow = max(1, min(slow, self.slice)), true
   else
-    return
+    self.slow = false
+    if seconds > 0.0002 or items * 4 < self.slice then return end
+    self.slice = min(self.slice * 2, MOST_SLICE)
   end
   self.turn.slice = self.slice
 end
@@ -288,7 +289,7 @@ end
 function driver.run(run, segment, instance, spec)
   local turn = C.npl_segment_open(run, segment, instance)
   if turn == nil then errors.raise(errors.memory 'a segment of a flow') end
-  local self = { turn = turn, steps = {}, slice = tonumber(turn.slice), forced = spec.forced }
+  local self = { turn = turn, steps = {}, slice = tonumber(turn.slice), slow = false, forced = spec.forced }
   local last
   for k, items in pairs(spec.steps) do
     self.steps[k] = open_step(self, k, items, spec.last and k == spec.count - 1)

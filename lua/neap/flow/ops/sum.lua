@@ -1,4 +1,4 @@
---- sum(): of numbers. What rounding loses is kept apart (TwoSum), so that the result does not
+--- sum(): of numbers. What rounding loses is kept apart (Neumaier), so that the result does not
 --- depend on how the items are split.
 local args = require 'neap.args'
 local fault = require 'neap.flow.fault'
@@ -19,8 +19,8 @@ local function not_number(x)
   fault.raise(('sum: expected a number, got a %s'):format(type(x)))
 end
 
-local ADD = 'do local t = s$ + v local p = t - s$ '
-  .. 'c$ = c$ + ((s$ - (t - p)) + (v - p)) s$ = t end'
+local ADD = 'local t = s$ + v if abs(s$) >= abs(v) then c$ = c$ + ((s$ - t) + v) '
+  .. 'else c$ = c$ + ((v - t) + s$) end s$ = t'
 
 local function finish(state, k, item, emit)
   local s, c = state['s' .. k], state['c' .. k]
@@ -33,7 +33,7 @@ end
 
 return {
   name = 'sum', kind = 14, declare = declare, replace = replace, reduces = true, single = true,
-  helpers = { not_number = not_number },
+  helpers = { not_number = not_number, abs = math.abs },
   begin = function(state, k) state['s' .. k], state['c' .. k] = 0, 0 end,
   enter = 'local s$, c$ = S.s$, S.c$',
   body = function(item)
