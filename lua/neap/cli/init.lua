@@ -14,6 +14,7 @@ usage: neap FILE [ARGS...]     run a program
        neap -e CODE [ARGS...]  run CODE
        neap - [ARGS...]        run what comes on standard input
        neap                    a prompt, on a terminal
+       --progress=plain[:SECONDS] | line | off   before the others: how flows show progress
        neap --version | --help]]
 
 local function usage_error(message)
@@ -52,6 +53,12 @@ local function program_arguments(argv, from)
   return list
 end
 
+-- What parts of it could not do without failing as a whole: files that could not be read.
+local function part_status()
+  local found, status = pcall(require, 'neap.cli.status')
+  return found and status.failed and 1 or 0
+end
+
 local function run_program(argv)
   local from, chunk, message = load_program(argv)
   if not from then return chunk end
@@ -62,7 +69,7 @@ local function run_program(argv)
   arg = program_arguments(argv, from) -- luacheck: globals arg
   local ok, e = xpcall(scope.scope, errors.catch, chunk, unpack(arg))
   local late = ending.clean_up(task.current()) -- Before the workers are stopped.
-  if ok and not late then return 0 end
+  if ok and not late then return part_status() end
   if not ok and late then
     e.also = e.also or {}
     table.insert(e.also, late)
@@ -70,7 +77,20 @@ local function run_program(argv)
   return report(ok and late or e)
 end
 
+-- Options of the command itself; the rest is the program's.
+local function take_options(argv)
+  while argv[1] and argv[1]:find '^%-%-progress' do
+    local value = argv[1]:match '^%-%-progress=(.*)$'
+    if not value or not require('neap.cli.progress').configure(value) then
+      return usage_error('--progress is plain, plain:SECONDS, line or off')
+    end
+    table.remove(argv, 1)
+  end
+end
+
 local function dispatch(argv)
+  local wrong = take_options(argv)
+  if wrong then return wrong end
   local first = argv[1]
   if first == '--help' or first == '-h' then
     print(USAGE)

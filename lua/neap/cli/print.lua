@@ -1,5 +1,6 @@
 --- `print` as all states of the command have it: one write a line, so that lines of different
 --- tasks and workers never mix. In a module, so that it travels by name like any built-in.
+local ffi = require 'ffi'
 local select, tostring, concat = select, tostring, table.concat
 
 local function line(...)
@@ -9,5 +10,23 @@ local function line(...)
 end
 
 print = line -- luacheck: globals print
+
+-- On a terminal a progress line may stand where the next output goes: it makes way, whoever writes.
+local function make_way_for_output()
+  pcall(ffi.cdef, 'extern volatile int32_t npl_progress_shown; void npl_progress_erase(void);')
+  local methods = getmetatable(io.stdout).__index
+  local write = methods.write
+  local function write_clear(file, ...)
+    if ffi.C.npl_progress_shown ~= 0 and (file == io.stdout or file == io.stderr) then
+      ffi.C.npl_progress_erase()
+    end
+    return write(file, ...)
+  end
+  methods.write = write_clear
+  rawset(io, 'write', function(...) return write_clear(io.output(), ...) end)
+end
+
+pcall(ffi.cdef, 'int isatty(int fd);')
+if ffi.C.isatty(2) == 1 then make_way_for_output() end
 
 return { line = line }
