@@ -154,7 +154,8 @@ local function new(options)
   options = args.options(options, OPTIONS, 'group')
   local parent = options.context or context.current()
   local self = setmetatable({
-    parent = parent, ctx = parent:with_cancel(), limit = options.limit or false, policy = options.errors or 'first',
+    parent = parent, ctx = parent:with_cancel(),
+    limit = options.limit or false, policy = options.errors or 'first',
     active = 0, errors = {}, waiters = {}, waited = true,
   }, Meta)
   if not C.npl_is_outside(W) then scheduler.keep_isolated(self) end

@@ -40,6 +40,24 @@ function nearest.keys(map)
   return list
 end
 
+-- What other libraries call it.
+local MEANT = {
+  receive = 'recv', get = 'recv', take = 'recv', pop = 'recv', put = 'send', push = 'send',
+  length = 'len', size = 'len', count = 'len', cap = 'capacity', await = 'join', result = 'join',
+  abort = 'cancel', kill = 'cancel', increment = 'add', decrement = 'sub', set = 'store',
+}
+local LONG = 6 -- Shorter words are near to too many others.
+
+local function other_name(word, list)
+  local meant = {}
+  for _, candidate in ipairs(list) do meant[candidate] = true end
+  for name, right in pairs(MEANT) do
+    if meant[right] and (name == word or #name >= LONG and distance(word, name, 3) < 3) then
+      return right
+    end
+  end
+end
+
 --- @param word string as it was typed
 --- @param list string[] the right ones; the first of equally near ones wins
 --- @return string|nil nearest nil when nothing is near enough to be meant
@@ -51,7 +69,7 @@ function nearest.find(word, list)
     local cost = distance(bare, plain(candidate), best_cost)
     if cost < best_cost then best, best_cost = candidate, cost end
   end
-  return best
+  return best or other_name(bare, list)
 end
 
 --- "; nearest: 'timeout'", or an empty string.

@@ -79,4 +79,4 @@ function test.explore(n, fn)
   end
 end
 
-return test
+return args.strict(test, 'neap.test', '')
