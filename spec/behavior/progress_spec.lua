@@ -111,7 +111,7 @@ run('progress under the command', function()
     end }
     local seconds = tonumber(arg[1])
     local half = neap.spawn(function()
-      neap.sleep(seconds * 0.9)
+      neap.sleep(seconds * 0.6)
       print 'from a worker'
     end)
     neap.sleep(seconds)

@@ -133,7 +133,8 @@ end
 --- @return table attached `attached:finish()`, at the job's end, however it ends
 function progress.attach(job)
   local self = setmetatable({ job = job, over = false }, Attached)
-  if not has_terminal or settings.mode == 'off' then return self end
+  -- A bubble's clock moves when all wait: a timer of ours would move it, too.
+  if not has_terminal or settings.mode == 'off' or C.npl_in_bubble(W) then return self end
   if settings.mode == 'line' and ffi.C.npl_progress_columns() == 0 then return self end
   self.tracker = figures.tracker(C.npl_now(W))
   self.task = require('neap.task').go({ name = 'progress', daemon = true, isolated = true }, run, self)

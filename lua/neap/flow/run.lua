@@ -143,12 +143,20 @@ local function close(job)
   C.npl_run_free(handle)
 end
 
+-- Under the command on a terminal, unless it was switched off.
+local function show_progress(job, options)
+  if options.progress == false or not native.own then return nil end
+  return require('neap.cli.progress').attach(function() return run.figures(job) end)
+end
+
 --- Runs a job that was opened; its tasks have ended when this returns.
 function run.execute(job, options)
+  local shown = show_progress(job, options)
   local ok, result = pcall(function()
     prepare(job)
     return scope.run_under(context_of(options), body, job)
   end)
+  if shown then shown:finish() end
   local failed = not ok and fault_error(job)
   close(job)
   if not ok then return error(failed or result, 0) end
