@@ -17,8 +17,7 @@ static int32_t outcome_ready(np_object *object) {
   return outcome->state != NP_TASK_LIVE ? NP_OK : NP_AGAIN;
 }
 
-const np_object_kind np_outcome_kind = {"task", 3, outcome_free,
-                                        outcome_ready};
+const np_object_kind np_outcome_kind = {"task", 3, outcome_free, outcome_ready};
 
 np_outcome *np_task_outcome(np_task *task) {
   if (task->outcome == NULL) {
@@ -33,14 +32,12 @@ np_outcome *np_task_outcome(np_task *task) {
   return task->outcome;
 }
 
-np_status np_outcome_cancel(np_waker *me, np_outcome *outcome,
-                            np_value cause) {
+np_status np_outcome_cancel(np_waker *me, np_outcome *outcome, np_value cause) {
   np_waiter *claimed = NULL;
   np_lock_take(&outcome->object.lock);
   np_task *task = outcome->task;
-  if (task == NULL ||
-      atomic_exchange_explicit(&task->waiter.canceled, true,
-                               memory_order_seq_cst)) {
+  if (task == NULL || atomic_exchange_explicit(&task->waiter.canceled, true,
+                                               memory_order_seq_cst)) {
     np_lock_leave(&outcome->object.lock);
     np_value_drop(&cause);
     return task == NULL ? NP_DONE : NP_OK;
@@ -63,6 +60,18 @@ np_status np_outcome_cancel(np_waker *me, np_outcome *outcome,
   np_lock_leave(&outcome->object.lock);
   if (claimed != NULL) np_wake(me, claimed);
   return NP_OK;
+}
+
+bool np_task_shield(np_waker *me, bool on) {
+  np_waiter *waiter = me->current;
+  np_outcome *outcome =
+      waiter->pumps ? NULL : ((np_task *)(void *)waiter)->outcome;
+  bool before = waiter->shielded;
+  if (outcome != NULL) np_lock_take(&outcome->object.lock);
+  waiter->shielded = on;
+  if (outcome != NULL) np_lock_leave(&outcome->object.lock);
+  if (!on) np_waker_call(me); /* What came meanwhile is heard next. */
+  return before;
 }
 
 int32_t np_outcome_wait(np_waker *me, np_outcome *outcome) {

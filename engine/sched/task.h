@@ -34,10 +34,10 @@ typedef enum np_task_option {
 struct np_task {
   np_waiter waiter; /* first: a ready waiter is its task */
   void (*step)(np_worker *worker, np_task *task);
-  void *state;          /* the step's: a lua_State in our own states */
-  np_outcome *outcome;  /* NULL until somebody asks */
-  np_context *scope;    /* counted in scope->working */
-  np_link in_daemons;   /* guarded by the scope's lock */
+  void *state;         /* the step's: a lua_State in our own states */
+  np_outcome *outcome; /* NULL until somebody asks */
+  np_context *scope;   /* counted in scope->working */
+  np_link in_daemons;  /* guarded by the scope's lock */
   uint32_t slot, generation;
   uint32_t options;
   bool pooled; /* from its worker's pool, not from the allocator */
@@ -64,6 +64,11 @@ np_outcome *np_task_outcome(np_task *task);
 
 /* Any thread. NP_OK, or NP_DONE when it had ended. `cause` is taken over. */
 np_status np_outcome_cancel(np_waker *me, np_outcome *outcome, np_value cause);
+/* The current task is out of reach for np_outcome_cancel, or in it again;
+ * returns how it was before. Under the outcome's lock: a cancel that is on its
+ * way comes before the shield, and then cannot wake what the task does in it.
+ */
+bool np_task_shield(np_waker *me, bool on);
 /* Parks until the task has ended: NP_OK if it has, else as np_wait_one. */
 int32_t np_outcome_wait(np_waker *me, np_outcome *outcome);
 int32_t np_outcome_state(np_outcome *outcome);
