@@ -2,8 +2,9 @@
 #include "base/assert.h"
 #include "graph/segment.h"
 
-#define CHUNK_BUDGET 50 /* of NP_BUDGET: a native task gives way now and then \
-                         */
+#define CHUNK_BUDGET                                       \
+  50 /* of NP_BUDGET: a native task gives way now and then \
+      */
 
 static void count_out(np_segment *segment, const np_chunk *chunk) {
   uint64_t items =
@@ -113,9 +114,16 @@ static int32_t take_received(np_waker *me, np_segment *segment,
   return NP_OK;
 }
 
+/* Nobody wants more: what was asked of us is done, without a flush. */
+static void close_output(np_segment *segment) {
+  segment->output_closed = true;
+  np_chunk_release(segment->pending);
+  segment->pending = NULL;
+}
+
 static int32_t take_permit(np_waker *me, np_segment *segment, int32_t status) {
   if (status == NP_CLOSED) {
-    segment->input_ended = true;
+    close_output(segment); /* The consumer wants no more. */
     return NP_OK;
   }
   if (status != NP_MESSAGE) return status;
@@ -183,13 +191,6 @@ static int32_t pull(np_waker *me, np_segment *segment) {
 
 /* --- output -----------------------------------------------------------------
  */
-
-/* Nobody wants more: what was asked of us is done, without a flush. */
-static void close_output(np_segment *segment) {
-  segment->output_closed = true;
-  np_chunk_release(segment->pending);
-  segment->pending = NULL;
-}
 
 static int32_t after_send(np_segment *segment, int32_t status) {
   if (status != NP_CLOSED) return status;

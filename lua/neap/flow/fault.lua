@@ -36,7 +36,8 @@ function fault.place(e, item)
   if is_end(e) or e.stage then return e end
   e.stage = item.label
   e.declared = item.where or nil
-  e.where = e.where or item.where or nil
+  -- What user code raised says itself where; what we found wrong is wrong where it was declared.
+  if e.value == nil then e.where = e.where or item.where or nil end
   return e
 end
 

@@ -15,7 +15,8 @@ local function hole(index)
 end
 
 local function begin(state, _, item)
-  state.list, state.position, state.last = item.list, 0, #item.list
+  -- Behind a hole `#` may see nothing.
+  state.list, state.position, state.last = item.list, 0, table.maxn(item.list)
 end
 
 -- The next items: a table and the first and last index, or nil.

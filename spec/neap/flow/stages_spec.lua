@@ -1,0 +1,278 @@
+--- Each stage: what it gives for some, no and one item, and what it says of nil and of errors.
+--- placement: the same in one task and in a parallel region.
+local neap = require 'neap'
+local helper = require 'spec_helper'
+
+-- Opens a region where this run is to be spread.
+local function spread(stage)
+  if helper.placement == 'one' then return stage end
+  return stage:fan_out(2, { ordered = true })
+end
+
+local function list(...) return spread(neap.list { ... }) end
+
+local function run(f) return neap.run(f) end
+
+local function failure(f)
+  local ok, e = pcall(neap.run, f)
+  assert.is_false(ok)
+  return e
+end
+
+local function sorted(pairs_of)
+  table.sort(pairs_of, function(a, b) return tostring(a[1]) < tostring(b[1]) end)
+  return pairs_of
+end
+
+describe('range', function()
+  it('includes its end, steps either way and makes nothing when there is nothing', function()
+    run(function()
+      assert.same({ 1, 2, 3 }, spread(neap.range(1, 3)):run())
+      assert.same({ 3, 1, -1 }, spread(neap.range(3, -2, -2)):run())
+      assert.same({ 0.5, 1, 1.5 }, spread(neap.range(0.5, 1.7, 0.5)):run())
+      assert.same({}, spread(neap.range(3, 1)):run())
+      assert.same({ 7 }, spread(neap.range(7, 7)):run())
+    end)
+  end)
+
+  it('refuses a step of 0', function()
+    assert.matches('step', tostring(failure(function() return neap.range(1, 2, 0) end)))
+  end)
+end)
+
+describe('list and iter', function()
+  it('give their items in order', function()
+    run(function()
+      assert.same({ 'a', 2, true, false }, list('a', 2, true, false):run())
+      assert.same({}, list():run())
+      assert.same({ 1, 2 }, spread(neap.iter(ipairs { 'x', 'y' })):run())
+      assert.same({}, spread(neap.iter(function() return nil end)):run())
+    end)
+  end)
+
+  it('names the hole in a list', function()
+    local e = failure(function() return neap.list({ 1, nil, 3 }):run() end)
+    assert.matches('item 2', e.message)
+  end)
+
+  it('carries neap.null and tables', function()
+    run(function()
+      local got = list(neap.null, { k = { 1 } }):run()
+      assert.equal(neap.null, got[1])
+      assert.same({ k = { 1 } }, got[2])
+    end)
+  end)
+end)
+
+describe('map, filter and flat_map', function()
+  it('give one, one or none, and any number for one', function()
+    run(function()
+      assert.same({ 2, 4 }, list(1, 2):map(function(x) return x * 2 end):run())
+      assert.same({}, list():map(function(x) return x end):run())
+      assert.same({ 2 }, list(1, 2, 3):filter(function(x) return x == 2 end):run())
+      assert.same({}, list(1, 2):filter(function() return nil end):run())
+      assert.same({ 1, 1, 2, 2 }, list(1, 2):flat_map(function(x, emit) emit(x) emit(x) end):run())
+      assert.same({ 1, 'x' }, list(1):flat_map(function(x) return { x, 'x' } end):run())
+      assert.same({ 1, 2 }, list(1):flat_map(function() return ipairs { 'a', 'b' } end):run())
+      assert.same({}, list(1):flat_map(function() return nil end):run())
+    end)
+  end)
+
+  it('cut functions to one result', function()
+    run(function()
+      assert.same({ 'bb' }, list('aa'):map(function(s) return s:gsub('a', 'b') end):run())
+    end)
+  end)
+
+  it('calls a pure function once for equal items of a text', function()
+    run(function()
+      local calls = neap.atomic()
+      local text = ('x y '):rep(50)
+      local n = list(text):words():map(function(w) calls:add(1) return w .. w end, { pure = true })
+        :filter(function(w) return w == 'xx' end):count():run()
+      assert.equal(50, n)
+      assert.equal(2, calls:load())
+    end)
+  end)
+
+  it('says which stage got nil, and on which item', function()
+    local e = failure(function()
+      return list(1, 2, 3):map(function(x) if x ~= 2 then return x end end, { name = 'odd' }):run()
+    end)
+    assert.equal('odd', e.stage)
+    assert.equal(2, e.item)
+    assert.matches('nil', e.message)
+    assert.matches('stages_spec.lua:%d+', e.declared)
+  end)
+
+  it('refuses what flat_map cannot spread', function()
+    assert.matches('flat_map', failure(function()
+      return list(1):flat_map(function() return 'text' end):run()
+    end).message)
+    assert.matches('flat_map', failure(function()
+      return list(1):flat_map(function() return { k = 1 } end):run()
+    end).message)
+  end)
+end)
+
+describe('words', function()
+  it('cuts runs of a class natively and other patterns by Lua', function()
+    run(function()
+      assert.same({ 'a', 'b1', 'c' }, list(' a b1', '', 'c'):words():run())
+      assert.same({ 'a', 'b' }, list('a1b'):words('%a+'):run())
+      assert.same({ 'ab', 'a' }, list('abca'):words('ab?'):run())
+      assert.same({}, list():words():run())
+    end)
+  end)
+
+  it('says that it needs strings', function()
+    local e = failure(function() return list(1, 2):words():run() end)
+    assert.equal('words', e.stage)
+    assert.matches('expected strings', e.message)
+  end)
+end)
+
+describe('take', function()
+  it('ends with the n-th item', function()
+    run(function()
+      assert.same({ 1, 2 }, list(1, 2, 3):take(2):run())
+      assert.same({ 1 }, list(1):take(5):run())
+      assert.same({}, list(1):take(0):run())
+      assert.same({ 1, 2, 3 }, spread(neap.range(1, 1e12)):take(3):run())
+    end)
+  end)
+
+  it('stops a flat_map that would go on for ever', function()
+    run(function()
+      local endless = function(_, emit) local n = 0 while true do n = n + 1 emit(n) end end
+      assert.same({ 1, 2, 3 }, list(1):flat_map(endless):take(3):run())
+      assert.same({ 2, 4 }, list(1):flat_map(endless)
+        :filter(function(x) return x % 2 == 0 end):take(2):run())
+    end)
+  end)
+
+  it('never lets the source make one item more', function()
+    run(function()
+      local made = 0
+      local source = function() made = made + 1 return made end
+      assert.same({ 1 }, neap.iter(source):take(1):run())
+      assert.is_true(made <= 2)
+    end)
+  end)
+end)
+
+describe('reductions', function()
+  it('of nothing', function()
+    run(function()
+      assert.equal(0, list():sum():run())
+      assert.equal(0, list():count():run())
+      assert.equal(7, list():reduce(7, function(a, b) return a + b end):run())
+      assert.same({}, list():count_by():run())
+      assert.same({}, list():top(3):run())
+      assert.same({}, list():collect():run())
+      assert.equal(0, list():each(function() end):run())
+    end)
+  end)
+
+  it('of some', function()
+    run(function()
+      assert.equal(6, list(1, 2, 3):sum():run())
+      assert.equal(12, list(1, 2, 3):sum(function(x) return 2 * x end):run())
+      assert.equal(3, list('a', 'b', 'c'):count():run())
+      assert.equal(24, list(2, 3, 4):reduce(1, function(a, b) return a * b end):run())
+      assert.equal('abc', list('a', 'b', 'c'):reduce('', function(a, b) return a .. b end):run())
+      assert.same({ { 'a', 2 }, { 'b', 1 } }, sorted(list('a', 'b', 'a'):count_by():run()))
+      assert.same({ { 1, 2 } }, list(1, 1):count_by():run())
+      assert.same({ { 3, 2 } }, list('abc', 'xyz'):count_by(function(s) return #s end):run())
+      assert.same({ 9, 5 }, list(5, 1, 9):top(2):run())
+      assert.same({ 'ccc', 'bb' }, list('a', 'bb', 'ccc'):top(2, function(s) return #s end):run())
+    end)
+  end)
+
+  it('combine partials of the workers', function()
+    run(function()
+      local add = function(a, b) return a + b end
+      assert.equal(5050, neap.range(1, 100):fan_out(2):reduce(0, add, add):run())
+      assert.equal(5050, neap.range(1, 100):fan_out(2):map(function(x) return x end):sum():run())
+      assert.equal(100, neap.range(1, 100):fan_out(2):map(function(x) return x end):count():run())
+    end)
+  end)
+
+  it('order pairs by their second element, ties by the smaller key', function()
+    run(function()
+      assert.same({ { 'a', 2 }, { 'b', 2 }, { 'z', 1 } },
+        list('z', 'b', 'a', 'b', 'a'):count_by():top(3):run())
+      assert.same({ { 'a', 2 }, { 'b', 2 } }, list('z b a b a'):words():count_by():top(2):run())
+    end)
+  end)
+
+  it('sum what rounding would lose', function()
+    run(function()
+      assert.equal(2, list(1, 1e100, 1, -1e100):sum():run())
+      assert.equal(math.huge, list(1, math.huge):sum():run())
+    end)
+  end)
+
+  it('say what they cannot use', function()
+    assert.equal('sum', failure(function() return list(1, 'x'):sum():run() end).stage)
+    assert.equal('count_by', failure(function() return list({}, {}):count_by():run() end).stage)
+    assert.equal('top', failure(function() return list(1, 'x'):top(2):run() end).stage)
+  end)
+
+  it('run on behind each other', function()
+    run(function()
+      local got = list('a', 'b', 'a'):count_by()
+        :map(function(p) return p[2] end):sum():map(function(n) return n * 10 end):run()
+      assert.same({ 30 }, got)
+    end)
+  end)
+end)
+
+describe('each', function()
+  it('runs where the graph was started, with its locals', function()
+    run(function()
+      local seen = {}
+      assert.equal(3, list(1, 2, 3):each(function(x) seen[#seen + 1] = x end):run())
+      assert.same({ 1, 2, 3 }, seen)
+    end)
+  end)
+end)
+
+describe('a stage', function()
+  it('is an immutable value', function()
+    run(function()
+      local base = neap.list { 1, 2, 3 }
+      local doubled = base:map(function(x) return x * 2 end)
+      assert.same({ 1, 2, 3 }, base:run())
+      assert.same({ 2, 4, 6 }, doubled:run())
+      assert.same({ 2, 4, 6 }, doubled:run())
+      assert.equal('flow list > map', tostring(doubled))
+    end)
+  end)
+
+  it('names the nearest method and option', function()
+    assert.matches('filter', failure(function() return neap.list({}):fliter() end).message)
+    assert.matches('ordered', failure(function() return neap.list({}):fan_out(2, { orderd = true }) end).message)
+    assert.matches('timeout', failure(function() return neap.list({}):run { timout = 1 } end).message)
+  end)
+
+  it('says which function cannot travel, before anything runs', function()
+    local thread = coroutine.create(function() end)
+    local calls = 0
+    local e = failure(function()
+      return neap.list({ 1 }):map(function() return thread end, { name = 'bad' })
+        :each(function() calls = calls + 1 end):run()
+    end)
+    assert.equal('unsendable', e.kind)
+    assert.equal('bad', e.stage)
+    assert.equal(0, calls)
+  end)
+
+  it('copies functions into the flow: adding fan_out changes no result', function()
+    run(function()
+      local count = 0
+      list(1, 2):map(function(x) count = count + 1 return x end):run()
+      assert.equal(0, count)
+    end)
+  end)
+end)
