@@ -17,7 +17,8 @@ local function default_workers()
   if asked then
     local count = tonumber(asked)
     if count and count >= 0 and count <= 256 and count % 1 == 0 then return count end
-    errors.raise(errors.argument(('NEAP_WORKERS: expected an integer from 0 to 256, got %q'):format(asked)))
+    local message = 'NEAP_WORKERS: expected an integer from 0 to 256, got %q'
+    errors.raise(errors.argument(message:format(asked)))
   end
   return C.npl_cpus()
 end
@@ -40,7 +41,8 @@ function engine.ensure_workers()
   end
   if has_no_say() then return end
   local guest = not native.own or native.own.guest
-  local status = C.npl_start(W, engine.workers(), native.library, package.path, package.cpath, guest)
+  local status = C.npl_start(W, engine.workers(), native.library, package.path, package.cpath,
+    guest)
   if status == native.FORKED then errors.raise(host.forked_error()) end
   if status ~= native.OK then errors.raise(errors.memory 'the workers') end
   started = true
@@ -58,7 +60,8 @@ local OPTIONS = {
 function engine.configure(options)
   args.options(options, OPTIONS, 'configure')
   if options.workers and started and options.workers ~= engine.workers() then
-    errors.raise(errors.state 'configure{workers=} after the workers have started; call it before the first spawn')
+    errors.raise(errors.state('configure{workers=} after the workers have started; '
+      .. 'call it before the first spawn'))
   end
   if options.workers then settings.workers = options.workers end
   if options.grace then
@@ -66,7 +69,9 @@ function engine.configure(options)
     task.set_grace(options.grace)
   end
   if options.wait ~= nil then
-    if native.own then errors.raise(errors.state 'configure{wait=} is for hosts: here the loop is ours') end
+    if native.own then
+      errors.raise(errors.state 'configure{wait=} is for hosts: here the loop is ours')
+    end
     host.wait = options.wait or nil
   end
 end
@@ -79,10 +84,12 @@ local function has_halted() return C.npl_halted(W) end
 --- @return boolean clean false: a worker would not come back and was left behind
 function engine.close(timeout)
   args.timeout(timeout, 'timeout')
-  if native.own then errors.raise(errors.state 'neap.close: the engine ends with the program here') end
+  if native.own then
+    errors.raise(errors.state 'neap.close: the engine ends with the program here')
+  end
   if host.running or not C.npl_is_outside(W) then
-    errors.raise(errors.state('neap.close inside a task, or in what the scheduler called; fix: call it '
-      .. 'where the host calls neap.tick or neap.run'))
+    errors.raise(errors.state('neap.close inside a task, or in what the scheduler called; '
+      .. 'fix: call it where the host calls neap.tick or neap.run'))
   end
   local grace = timeout or settings.grace
   local stop = C.npl_now(W) + grace

@@ -19,10 +19,10 @@ describe('an example host', function()
   local binary = os.tmpname()
   teardown(function() os.remove(binary) end)
 
-  local function build(compiler, standard, extra)
-    return run(('%s -x %s -std=%s -O2 -Wall -Wextra -pedantic -Werror -Iengine/include %s %s -o %s -L%s -lneap -Wl,-rpath,%s')
-      :format(compiler, extra or 'c', standard, '-D_GNU_SOURCE', 'scripts/examples/embed/frames.c', binary, directory,
-        directory))
+  local function build(compiler, standard)
+    local line = '%s -std=%s -D_GNU_SOURCE -O2 -Wall -Wextra -pedantic -Werror -Iengine/include '
+      .. 'scripts/examples/embed/frames.c -o %s -L%s -lneap -Wl,-rpath,%s'
+    return run(line:format(compiler, standard, binary, directory, directory))
   end
 
   it('in C builds with one line and runs its scripts beside the frames', function()
@@ -62,12 +62,16 @@ describe('neap.h', function()
   local source = os.tmpname()
   teardown(function() os.remove(source) end)
 
-  for _, how in ipairs { 'gcc -x c -std=c99', 'gcc -x c -std=c11', 'g++ -x c++ -std=c++11', 'g++ -x c++ -std=c++20' } do
+  local DIALECTS = { 'gcc -x c -std=c99', 'gcc -x c -std=c11', 'g++ -x c++ -std=c++11',
+    'g++ -x c++ -std=c++20' }
+  for _, how in ipairs(DIALECTS) do
     it('is clean for ' .. how, function()
       local file = io.open(source, 'w')
-      file:write '#include <neap.h>\nint main(void) { return NEAP_ABI_CHECK() == NEAP_OK ? 0 : 1; }\n'
+      file:write '#include <neap.h>\n'
+      file:write 'int main(void) { return NEAP_ABI_CHECK() == NEAP_OK ? 0 : 1; }\n'
       file:close()
-      local status, text = run(('%s -Wall -Wextra -pedantic -Werror -fsyntax-only -Iengine/include %s'):format(how, source))
+      local flags = '-Wall -Wextra -pedantic -Werror -fsyntax-only -Iengine/include'
+      local status, text = run(('%s %s %s'):format(how, flags, source))
       assert.equal(0, status, text)
     end)
   end

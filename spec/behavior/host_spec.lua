@@ -223,10 +223,9 @@ describe('a worker in a host', function()
       local file = io.open(name, 'w')
       file:write 'x'
       file:close()
-      for line in io.lines(name) do
-        os.remove(name)
-        return line
-      end
+      local next_line = io.lines(name)
+      os.remove(name)
+      return (next_line())
     end):join()))
   end)
 end)
@@ -390,7 +389,8 @@ describe('a process', function()
     ffi.cdef [[
       typedef struct lua_State spec_state;
       spec_state *luaL_newstate(void); void luaL_openlibs(spec_state *L);
-      int luaL_loadstring(spec_state *L, const char *s); int lua_pcall(spec_state *L, int, int, int);
+      int luaL_loadstring(spec_state *L, const char *s);
+      int lua_pcall(spec_state *L, int, int, int);
       void lua_close(spec_state *L);
     ]]
     local code = ([[

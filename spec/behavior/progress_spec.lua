@@ -6,7 +6,8 @@ local progress = require 'neap.cli.progress'
 
 describe('figures of a job', function()
   it('read well', function()
-    local counts = { [0] = '0', [950] = '950', [1200] = '1.2k', [34000] = '34k', [5.6e6] = '5.6M', [999600] = '1.0M' }
+    local counts = { [0] = '0', [950] = '950', [1200] = '1.2k', [34000] = '34k', [5.6e6] = '5.6M',
+      [999600] = '1.0M' }
     for n, text in pairs(counts) do assert.equal(text, figures.count(n)) end
     assert.equal('512 B', figures.bytes(512))
     assert.equal('4.8 GB', figures.bytes(4.8e9))
@@ -17,7 +18,8 @@ describe('figures of a job', function()
   it('give a rate, a share and a time that is left', function()
     local tracker, view = figures.tracker(100), nil
     for tick = 1, 50 do
-      view = tracker:update({ items = tick * 2e5, bytes = tick * 1e7, total_bytes = 1e9 }, 100 + tick * 0.2)
+      local stats = { items = tick * 2e5, bytes = tick * 1e7, total_bytes = 1e9 }
+      view = tracker:update(stats, 100 + tick * 0.2)
     end
     assert.is_true(math.abs(view.item_rate - 1e6) < 1e4)
     assert.is_true(math.abs(view.byte_rate - 5e7) < 1e6)
@@ -62,8 +64,10 @@ describe('figures of a job', function()
   end)
 
   it('make do with what there is', function()
-    for _, stats in ipairs { {}, { items = 5 }, { bytes = 1 }, { stages = {} }, { stages = { {} } },
-      { segments = { {}, { waiting = 3, name = 'words' } } }, { total_bytes = 0 }, { items = 0, total_items = 0 } } do
+    local all = { {}, { items = 5 }, { bytes = 1 }, { stages = {} }, { stages = { {} } },
+      { segments = { {}, { waiting = 3, name = 'words' } } }, { total_bytes = 0 },
+      { items = 0, total_items = 0 } }
+    for _, stats in ipairs(all) do
       local tracker = figures.tracker(0)
       for now = 0, 2 do
         local view = tracker:update(stats, now)
@@ -86,7 +90,8 @@ describe('the progress line', function()
       assert.is_true(#text < columns)
       assert.is_nil(text:find '%s$')
     end
-    assert.equal('[=====>  ]  75%  eta 1.6 s  151 of 200 MB  30 MB/s  300k items/s', progress.line(view, 70))
+    assert.equal('[=====>  ]  75%  eta 1.6 s  151 of 200 MB  30 MB/s  300k items/s',
+      progress.line(view, 70))
     assert.matches('slowest: parse 90%%$', progress.line(view, 90))
   end)
 
@@ -176,7 +181,8 @@ run('progress under the command', function()
   end)
 
   it('refuses options that make no sense', function()
-    for _, option in ipairs { '--progress', '--progress=x', '--progress=plain:0', '--progress=line:3' } do
+    local wrong = { '--progress', '--progress=x', '--progress=plain:0', '--progress=line:3' }
+    for _, option in ipairs(wrong) do
       assert.matches('%-%-progress is plain.*status 2', piped(option))
     end
   end)

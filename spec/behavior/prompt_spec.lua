@@ -1,9 +1,11 @@
---- The prompt: entries and what is printed of their values, by themselves; then the whole of it on a
---- terminal of its own, as a person would use it.
+--- The prompt: entries and what is printed of their values, by themselves; then the whole of it on
+--- a terminal of its own, as a person would use it.
 local pty = require 'behavior.pty'
 local neap = require 'neap'
 local chunk = require 'neap.cli.chunk'
 local show = require 'neap.cli.show'
+
+local function with_words(fn) return setmetatable({}, { __tostring = fn }) end
 
 describe('what the prompt prints', function()
   local cases = {
@@ -15,8 +17,8 @@ describe('what the prompt prints', function()
     { 'empty tables', {}, '{}' },
     { 'four levels', { { { { { 1 } } } } }, '{ { { { { ... } } } } }' },
     { 'built-in functions', print == nil and nil or string.len, 'function: built in' },
-    { 'what has words of its own', setmetatable({}, { __tostring = function() return 'mine' end }), 'mine' },
-    { 'words that fail', setmetatable({}, { __tostring = function() error 'x' end }), '(its __tostring failed)' },
+    { 'what has words of its own', with_words(function() return 'mine' end), 'mine' },
+    { 'words that fail', with_words(function() error 'x' end), '(its __tostring failed)' },
     { 'int64', 5LL, '5LL' },
   }
   for _, case in ipairs(cases) do
@@ -45,12 +47,14 @@ describe('what the prompt prints', function()
 
   it('of wide tables is one item a line', function()
     local text = show.value { first = ('a'):rep(50), second = ('b'):rep(50) }
-    assert.equal(('{\n  first = "%s",\n  second = "%s"\n}'):format(('a'):rep(50), ('b'):rep(50)), text)
+    local expected = '{\n  first = "%s",\n  second = "%s"\n}'
+    assert.equal(expected:format(('a'):rep(50), ('b'):rep(50)), text)
   end)
 
   it('runs no code of the user but __tostring', function()
     local touched = false
-    local t = setmetatable({ 1 }, { __index = function() touched = true end, __len = function() touched = true end })
+    local function touch() touched = true end
+    local t = setmetatable({ 1 }, { __index = touch, __len = touch })
     assert.equal('{ 1 }', show.value(t))
     assert.is_false(touched)
   end)
@@ -75,7 +79,8 @@ describe('an entry at the prompt', function()
   end)
 
   it('asks for more lines only where more could help', function()
-    for _, text in ipairs { 'for i = 1, 2 do', 'f(', '{', 'x =', 'function f()', '[[', 'if x then' } do
+    local texts = { 'for i = 1, 2 do', 'f(', '{', 'x =', 'function f()', '[[', 'if x then' }
+    for _, text in ipairs(texts) do
       local _, _, incomplete = run(text)
       assert.is_true(incomplete, text)
     end
@@ -127,8 +132,9 @@ local is_release = command:find 'release' ~= nil
   os.remove(state)
 
   local function open(columns)
-    p = pty.open({ command }, { 'TERM=xterm', 'XDG_STATE_HOME=' .. state, 'LC_ALL=C.UTF-8', 'NEAP_WORKERS=2' },
-      24, columns)
+    local environment = { 'TERM=xterm', 'XDG_STATE_HOME=' .. state, 'LC_ALL=C.UTF-8',
+      'NEAP_WORKERS=2' }
+    p = pty.open({ command }, environment, 24, columns)
     p:wait 'neap> $'
   end
   -- What comes between the echo and the next prompt.
@@ -202,7 +208,8 @@ local is_release = command:find 'release' ~= nil
     p:idle(0.3)
     p:type '\3'
     p:wait 'interrupted\nneap> $'
-    assert.equal('true', say '(function() local n = log[1] neap.sleep(0.1) return log[1] > n end)()')
+    say 'local function grows() local n = log[1] neap.sleep(0.1) return log[1] > n end'
+    assert.equal('true', say 'grows()')
   end)
 
   it('interrupts a line that does not listen at the second Ctrl-C', function()

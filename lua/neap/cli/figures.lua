@@ -1,4 +1,4 @@
---- The figures of a job that runs, over time: how fast, how far, how long yet, and what holds it up.
+--- The figures of a job that runs, over time: how fast, how far, how long yet, what holds it up.
 --- Takes what `job:stats()` gives and misses nothing that is missing there.
 local figures = {}
 
@@ -11,7 +11,7 @@ local STALLED = 5
 
 --- @param now number when the job began
 function figures.tracker(now)
-  return setmetatable({ began = now, at = now, moved = now, items = 0, bytes = 0, done = 0 }, Tracker)
+  return setmetatable({ began = now, at = now, moved = now, items = 0, bytes = 0 }, Tracker)
 end
 
 -- A double average over time: it follows, but does not jump with each chunk.
@@ -55,7 +55,8 @@ end
 
 --- @param stats table what the job says now
 --- @param now number seconds
---- @return table view items, bytes, item_rate, byte_rate, share, done, total, eta, stalled, slowest, busy
+--- @return table view items, bytes, item_rate, byte_rate, elapsed; where known share, done, total,
+--- by_bytes, eta, stalled, slowest, busy
 function Tracker:update(stats, now)
   local seconds = math.max(now - self.at, 1e-3)
   local items, bytes = stats.items or self.items, stats.bytes or self.bytes
@@ -66,7 +67,8 @@ function Tracker:update(stats, now)
   self.items, self.bytes, self.at = items, bytes, now
   local done, total = measure(stats)
   if total then
-    view.done, view.total, view.by_bytes = done, total, (stats.total_bytes or stats.bytes_known or 0) > 0
+    view.done, view.total = done, total
+    view.by_bytes = (stats.total_bytes or stats.bytes_known or 0) > 0
     view.share = math.min(done / total, 1)
     view.eta = self:left(view)
   end

@@ -14,7 +14,8 @@ local WIDE, BAR, SHORT_BAR = 100, 16, 8
 local settings = { mode = os.getenv 'ACCESSIBLE' == '1' and 'plain' or 'line' }
 settings.every = settings.mode == 'plain' and ACCESSIBLE_EVERY or PLAIN_EVERY
 
-local has_terminal = native.own and not native.own.guest and C.npl_number(W) == 0 and pcall(ffi.cdef, [[
+local is_command = native.own and not native.own.guest and C.npl_number(W) == 0
+local has_terminal = is_command and pcall(ffi.cdef, [[
 extern volatile int32_t npl_progress_shown;
 bool npl_progress_draw(const char *text, size_t length);
 void npl_progress_erase(void);
@@ -63,7 +64,9 @@ end
 local function parts_of(view, width)
   local parts = {}
   local function add(text) parts[#parts + 1] = text end
-  if view.share then add(('%s %3.0f%%'):format(bar(view.share, width), math.floor(view.share * 100))) end
+  if view.share then
+    add(('%s %3.0f%%'):format(bar(view.share, width), math.floor(view.share * 100)))
+  end
   add(time_left(view))
   add(amount(view))
   if view.bytes > 0 then add(figures.bytes(math.max(view.byte_rate, 0)) .. '/s') end
@@ -137,7 +140,8 @@ function progress.attach(job)
   if not has_terminal or settings.mode == 'off' or C.npl_in_bubble(W) then return self end
   if settings.mode == 'line' and ffi.C.npl_progress_columns() == 0 then return self end
   self.tracker = figures.tracker(C.npl_now(W))
-  self.task = require('neap.task').go({ name = 'progress', daemon = true, isolated = true }, run, self)
+  local options = { name = 'progress', daemon = true, isolated = true }
+  self.task = require('neap.task').go(options, run, self)
   return self
 end
 

@@ -1,6 +1,6 @@
---- The prompt: reads entries, runs each in a task of its own, prints its values. Tasks that an entry
---- starts belong to the session, run on while the next one is typed, and what they print appears
---- above it. Without a terminal, standard input is a program.
+--- The prompt: reads entries, runs each in a task of its own, prints its values. Tasks that an
+--- entry starts belong to the session, run on while the next one is typed, and what they print
+--- appears above it. Without a terminal, standard input is a program.
 local chunk = require 'neap.cli.chunk'
 local errors = require 'neap.errors'
 local native = require 'neap.ffi'
@@ -90,7 +90,8 @@ local function loop()
   local session = chunk.session()
   chunk.define(session, 'neap', require 'neap') -- A local: globals do not travel.
   task.go({ name = 'prompt errors', daemon = true }, watch_tasks)
-  print(('neap %s, %s; Ctrl-C drops an entry, Ctrl-D leaves'):format(require 'neap.version', jit.version))
+  print(('neap %s, %s; Ctrl-C drops an entry, Ctrl-D leaves')
+    :format(require 'neap.version', jit.version))
   while true do
     local entry = read_entry(session)
     if not entry then break end

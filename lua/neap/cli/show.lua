@@ -13,7 +13,9 @@ end
 local ESCAPES = { ['\n'] = '\\n', ['\t'] = '\\t', ['\r'] = '\\r', ['"'] = '\\"', ['\\'] = '\\\\' }
 
 local function escape(text)
-  return (text:gsub('[%c"\\\127]', function(c) return ESCAPES[c] or ('\\%03d'):format(c:byte()) end))
+  return (text:gsub('[%c"\\\127]', function(c)
+    return ESCAPES[c] or ('\\%03d'):format(c:byte())
+  end))
 end
 
 -- Not in the middle of a character.
@@ -49,7 +51,8 @@ local function show_scalar(value)
   local kind = type(value)
   if kind == 'string' then return show_string(value) end
   if kind == 'function' then return show_function(value) end
-  if kind == 'number' and value % 1 == 0 and math.abs(value) < 2 ^ 53 then return ('%d'):format(value) end
+  local is_whole = kind == 'number' and value % 1 == 0 and math.abs(value) < 2 ^ 53
+  if is_whole then return ('%d'):format(value) end
   return tostring(value)
 end
 
@@ -66,7 +69,8 @@ end
 local function other_keys(value, length)
   local keys = {}
   for key in next, value do
-    if type(key) ~= 'number' or key % 1 ~= 0 or key < 1 or key > length then keys[#keys + 1] = key end
+    local is_listed = type(key) == 'number' and key % 1 == 0 and key >= 1 and key <= length
+    if not is_listed then keys[#keys + 1] = key end
   end
   table.sort(keys, before)
   return keys
@@ -137,8 +141,8 @@ end
 --- @return string text at most 20 KiB
 function show.value(value)
   local text = show_any(value, { open = {}, level = 0 }, DEPTH, '')
-  if #text > TOTAL then text = text:sub(1, TOTAL) .. ('\n... %d bytes more'):format(#text - TOTAL) end
-  return text
+  if #text <= TOTAL then return text end
+  return text:sub(1, TOTAL) .. ('\n... %d bytes more'):format(#text - TOTAL)
 end
 
 --- Several values, as an expression's results.

@@ -10,7 +10,9 @@ local C, W, V = native.C, native.W, native.V
 
 local bury = {}
 
-local function closed() return errors.raise(errors.closed 'the engine of this handle was closed') end
+local function closed()
+  return errors.raise(errors.closed 'the engine of this handle was closed')
+end
 
 local Dead = { __index = closed, __newindex = closed, __call = closed, __travel = closed,
   __name = 'neap.Closed', __tostring = function() return 'a handle of a closed engine' end }

@@ -1,6 +1,7 @@
 --- What workers inside a host must not do: end the process, change its locale, read its standard
 --- input, write to its streams behind its back, load C modules that its threads share. What they
 --- print goes to the host, a whole line at a time. Loaded by each worker's state of a guest.
+-- luacheck: ignore 122 (it is here to set fields of os, io and package)
 local errors = require 'neap.errors'
 local native = require 'neap.ffi'
 local C, W = native.C, native.W
@@ -32,7 +33,7 @@ local function write(self, ...)
   for index = 1, select('#', ...) do
     local part = select(index, ...)
     if type(part) ~= 'string' and type(part) ~= 'number' then
-      errors.raise(errors.argument(('write: expected a string or a number, got a %s'):format(type(part))))
+      errors.raise(errors.argument('write: expected a string or a number, got a ' .. type(part)))
     end
     self.pending = self.pending .. part
   end
@@ -65,23 +66,24 @@ end
 local function refuse_process_wide()
   os.exit = refuse('os.exit', 'it would end the host; fix: return, or raise an error')
   os.setlocale = refuse('os.setlocale', 'the locale is the host\'s; fix: set it there')
-  os.execute = refuse('os.execute', 'it changes signals of the whole process; fix: run it in the host')
-  io.popen = refuse('io.popen', 'its child would start with all signals blocked; fix: run it in the host')
+  os.execute = refuse('os.execute', 'it changes signals of the whole process; fix: run it there')
+  io.popen = refuse('io.popen', 'its child would have all signals blocked; fix: run it in the host')
   package.loadlib = refuse('package.loadlib', 'its C code may belong to one thread of the host')
 end
 
 local function refuse_input()
-  local read = refuse('reading standard input', 'it is the host\'s; fix: read there and send it here')
+  local read = refuse('reading standard input', "it is the host's; fix: read there, send it here")
   local open_lines = io.lines
   io.read, io.input = read, read
-  io.stdin = setmetatable({}, { __index = read, __tostring = function() return 'file (the host\'s)' end })
+  local function describe() return "file (the host's)" end
+  io.stdin = setmetatable({}, { __index = read, __tostring = describe })
   io.lines = function(name, ...)
     if name == nil then return read() end
     return open_lines(name, ...)
   end
 end
 
-local C_MODULE = "\n\tno C modules: a guest's workers load none, they may belong to one thread of the host"
+local C_MODULE = "\n\tno C modules: a guest's workers load none, they may belong to one thread"
 
 -- The last of the searchers: says why a C module that is there is not loaded.
 local function find_c_module(name)

@@ -69,8 +69,8 @@ end
 function host.wake_fd()
   if C.npl_forked(W) then return errors.raise(host.forked_error()) end
   local fd = C.npl_wake_fd(W)
-  if fd < 0 then return errors.raise(errors.new('io', { message = 'no descriptor left for wake_fd' })) end
-  return fd
+  if fd >= 0 then return fd end
+  return errors.raise(errors.new('io', { message = 'no descriptor left for wake_fd' }))
 end
 
 return host

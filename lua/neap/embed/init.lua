@@ -18,7 +18,7 @@ function embed.channel(name, capacity)
   args.integer(capacity or 0, 'capacity', 0, CAPACITY_MAX)
   if #name == 0 or #name > NAME_MAX then args.fail(name, 'name', 'a name of 1 to 63 bytes') end
   local code = C.npl_named_channel(W, name, capacity or 0)
-  if code == native.LIMIT then errors.raise(errors.limit 'an engine has at most 1024 named channels') end
+  if code == native.LIMIT then errors.raise(errors.limit 'an engine has 1024 named channels') end
   if code ~= native.OK then errors.raise(errors.memory 'a channel') end
   local channel = value.take()
   channel.name = channel.name or name

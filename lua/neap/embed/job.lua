@@ -8,7 +8,8 @@ local job = {}
 local RICH = string.char(0x19) -- Functions, handles, shared tables; see lua/neap/codec.lua.
 
 local function place_of(e)
-  local where = e.where or e.message:match '^(.-:%d+):' or e.traceback and e.traceback:match '^(.-:%d+):'
+  local where = e.where or e.message:match '^(.-:%d+):'
+  if not where and e.traceback then where = e.traceback:match '^(.-:%d+):' end
   local file, line = (where or ''):match '^(.-):(%d+)$'
   return file or '', tonumber(line) or 0
 end
@@ -26,7 +27,7 @@ local function check(count, ...)
   local is_rich = message:tostring():sub(1, 1) == RICH
   if not is_rich then return true, ... end
   return failure(errors.unsendable('a result',
-    'is (or holds) a function, a handle, or a table that is used twice; a host in C reads plain values'))
+    'is (or holds) a function, a handle, or a table used twice; a host in C reads plain values'))
 end
 
 local function finish(ok, ...)

@@ -18,7 +18,8 @@ int nanosleep(const frames_time *span, frames_time *left);
 
 local function sleep_until(when)
   local left = when - neap.now()
-  if left > 0 then ffi.C.nanosleep(ffi.new('frames_time', math.floor(left), left % 1 * 1e9), nil) end
+  if left <= 0 then return end
+  ffi.C.nanosleep(ffi.new('frames_time', math.floor(left), left % 1 * 1e9), nil)
 end
 
 -- The game: moves things about for a few milliseconds.
