@@ -336,6 +336,7 @@ void np_waiter_resumed(np_waker *me, np_waiter *waiter) {
 
 int32_t np_waker_attend(np_waker *me) {
   np_waiter *waiter = me->current;
+  if (np_waiter_is_stale(waiter)) return np_waiter_withdraw(me);
   atomic_exchange_explicit(&me->attention, 0, memory_order_acquire);
   if (has_ended(waiter)) {
     np_waker_call(me); /* And the next call raises again. */
@@ -356,6 +357,7 @@ int32_t np_waker_attend(np_waker *me) {
 
 void np_waiter_step_aside(np_waker *me) {
   np_waiter *waiter = me->current;
+  if (np_waiter_is_stale(waiter)) (void)np_waiter_withdraw(me);
   if (waiter->bubble != NULL) waiter->bubble->active--;
   waiter->winner = -1;
   waiter->code = NP_OK;

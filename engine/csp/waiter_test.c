@@ -328,6 +328,47 @@ static void test_outside_pumps(void **state) {
   np_waker_free(&waker);
 }
 
+/* A wait that was never yielded for (a coroutine of the user's own): whatever
+ * the task does next takes it back, also when its budget is used up just then,
+ * and whoever has won its claim meanwhile. */
+static void test_stale_waits(void **state) {
+  (void)state;
+  int64_t before = np_alloc_live();
+  for (int kind = 0; kind < 8; kind++) {
+    np_waker waker, other;
+    np_actor actor;
+    np_test_waker(&waker, 1);
+    np_test_waker(&other, 2);
+    waker.alone = other.alone = false;
+    np_actors_init(&actor, 1, &waker);
+    np_channel *channel = np_channel_open(0, NP_BLOCK, true);
+    assert_int_equal(np_channel_recv(now(&actor), channel, true), NP_PARKED);
+    if (kind & 1) { /* Its message is in the mailbox, and gets lost. */
+      np_value value = np_text("a text of more than fourteen bytes");
+      np_waiter outside;
+      np_waiter_init(&outside, &other);
+      other.current = &outside;
+      assert_int_equal(np_channel_send(&other, channel, &value, false), NP_OK);
+    }
+    now(&actor);
+    if (kind & 2) waker.front.budget = 0;
+    if (kind & 4) {
+      np_waiter_step_aside(&waker);
+      assert_next(&waker, &actor, NP_OK);
+    } else {
+      assert_int_equal(np_channel_recv(&waker, channel, true), NP_STATE);
+    }
+    assert_false(np_waiter_is_stale(&actor.waiter));
+    assert_int_equal(channel->object.enlisted, 0);
+    assert_nobody(&waker);
+    assert_int_equal(waker.ready_count, 0);
+    np_object_release(&channel->object);
+    np_waker_free(&waker);
+    np_waker_free(&other);
+  }
+  assert_int_equal(np_alloc_live(), before);
+}
+
 /* --- races ---------------------------------------------------------------- */
 
 #define CLAIMERS 4
@@ -478,6 +519,7 @@ int main(void) {
       cmocka_unit_test(test_budget_gives_way),
       cmocka_unit_test(test_cancel_is_heard),
       cmocka_unit_test(test_outside_pumps),
+      cmocka_unit_test(test_stale_waits),
       cmocka_unit_test(test_many_claimers),
       cmocka_unit_test(test_park_against_end),
   };

@@ -326,10 +326,20 @@ static void release_outcome(np_task *task) {
   task->outcome = NULL;
 }
 
+/* An error may end a task that had enlisted and never yielded for it. */
+static void leave_stale_wait(np_waker *me, np_waiter *waiter) {
+  if (!np_waiter_is_stale(waiter)) return;
+  np_waiter *current = me->current;
+  me->current = waiter;
+  np_waiter_withdraw(me);
+  me->current = current;
+}
+
 void np_task_end(np_worker *worker, np_task *task, int32_t state,
                  np_value result) {
   np_waker *me = &worker->waker;
   bool begun = (task->options & NP_TASK_BEGUN) != 0;
+  if (begun) leave_stale_wait(me, &task->waiter);
   np_task_end_outcome(worker, task, state, result);
   np_value_drop(&task->payload);
   if (begun) count_tasks(worker, -1); /* Whom we wake now counts us no more. */

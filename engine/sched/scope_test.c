@@ -284,6 +284,25 @@ static void test_death_inside_a_scope(void **state) {
   np_test_leave(engine, scope);
 }
 
+/* It parks, does not yield, and dies: its record must not stand in a list. */
+static void step_die_enlisted(np_worker *worker, np_task *task) {
+  assert_int_equal(np_channel_recv(&worker->waker, task->state, true),
+                   NP_PARKED);
+  np_task_end(worker, task, NP_TASK_FAILED, np_nothing);
+}
+
+static void test_death_while_enlisted(void **state) {
+  np_engine *engine = *state;
+  np_context *scope = np_test_scope(engine);
+  np_channel *channel = np_channel_open(0, NP_BLOCK, true);
+  np_test_go(engine, scope, 0, step_die_enlisted, channel);
+  assert_int_equal(np_test_wait(engine, scope), NP_OK);
+  assert_int_equal(channel->object.enlisted, 0);
+  assert_true(np_list_empty(&channel->object.waits));
+  np_object_release(&channel->object);
+  np_test_leave(engine, scope);
+}
+
 int main(void) {
   alarm(110);
   const struct CMUnitTest tests[] = {
@@ -298,6 +317,7 @@ int main(void) {
       cmocka_unit_test(test_shielded_owner_is_not_reached),
       cmocka_unit_test(test_withdrawn_wait_is_forgotten),
       cmocka_unit_test(test_death_inside_a_scope),
+      cmocka_unit_test(test_death_while_enlisted),
   };
   return cmocka_run_group_tests(tests, open_one, close_one);
 }
