@@ -56,6 +56,10 @@ local function admit(self)
   end
   self.active = self.active + 1
   self.waited = false
+  if not self.kept and not C.npl_is_outside(W) then
+    self.kept = true
+    scheduler.keep_isolated(self)
+  end
 end
 
 local function start_go(self, fn, ...)
@@ -140,6 +144,13 @@ function Group:unclaimed()
   if not self.waited then return self.errors[1] end
 end
 
+-- The scope may forget it until it is used again.
+function Group:settled()
+  if self.active > 0 or not self.waited then return false end
+  self.kept = false
+  return true
+end
+
 args.strict(Group, 'a group')
 
 local OPTIONS = {
@@ -156,9 +167,8 @@ local function new(options)
   local self = setmetatable({
     parent = parent, ctx = parent:with_cancel(),
     limit = options.limit or false, policy = options.errors or 'first',
-    active = 0, errors = {}, waiters = {}, waited = true,
+    active = 0, errors = {}, waiters = {}, waited = true, kept = false,
   }, Meta)
-  if not C.npl_is_outside(W) then scheduler.keep_isolated(self) end
   return self
 end
 

@@ -8,7 +8,7 @@ local value = require 'neap.value'
 local C, W = native.C, native.W
 
 local KIND = 3
-local SUCCEEDED, FAILED, CANCELED = 1, 2, 3
+local LIVE, SUCCEEDED, FAILED, CANCELED = 0, 1, 2, 3
 
 local Outcome = {}
 
@@ -61,6 +61,12 @@ end
 function Outcome:unclaimed()
   if self.joined or C.npl_outcome_state(self.h) ~= FAILED then return nil end
   return select(2, pcall(raise_failure, ended(self)))
+end
+
+--- As `neap.Task:settled`.
+function Outcome:settled()
+  local state = C.npl_outcome_state(self.h)
+  return state ~= LIVE and (state ~= FAILED or self.joined == true)
 end
 
 --- As `neap.Task:cancel`.

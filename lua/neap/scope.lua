@@ -17,15 +17,32 @@ local isolated = {}
 
 local function address(pointer) return tonumber(ffi.cast('intptr_t', pointer)) end
 
+-- A scope that lives long starts many: those that are over are forgotten now and then.
+local FEW = 32
+
+local function forget_settled(list)
+  local kept, count = 0, #list
+  for index = 1, count do
+    local object = list[index]
+    if not object:settled() then
+      kept = kept + 1
+      list[kept] = object
+    end
+  end
+  for index = kept + 1, count do list[index] = nil end
+  list.limit = math.max(FEW, 2 * kept)
+end
+
 function scheduler.keep_isolated(object)
   local context = C.npl_current(W)
   local key = address(context)
   C.npl_object_release(value.object(context))
   local list = isolated[key]
   if not list then
-    list = {}
+    list = { limit = FEW }
     isolated[key] = list
   end
+  if #list >= list.limit then forget_settled(list) end
   list[#list + 1] = object
 end
 

@@ -170,6 +170,12 @@ function Task:unclaimed()
   if self[STATE] == FAILED and not self.joined then return self[VALUE] end
 end
 
+--- Whether `unclaimed` can never again have something to say.
+function Task:settled()
+  local state = self[STATE]
+  return state ~= LIVE and (state ~= FAILED or self.joined == true)
+end
+
 --- Waits for the end without raising the task's error.
 --- @param timeout? number seconds
 --- @return boolean|nil ok true and the results; false and the error; nil: timed out
