@@ -228,8 +228,9 @@ void npl_segment_any(np_front *w, np_turn *turn, uint32_t step) {
 /* --- chunks that Lua makes
  * ------------------------------------------------------ */
 
-np_chunk *npl_chunk_new(int32_t layout, uint32_t room) {
-  return np_chunk_new((np_layout)layout, room);
+np_chunk *npl_chunk_new(np_turn *turn, int32_t layout, uint32_t room) {
+  np_chunk_pool *pool = &segment_of(turn)->run->pool;
+  return np_chunk_new(pool, (np_layout)layout, room);
 }
 
 void npl_chunk_free(np_chunk *chunk) { np_chunk_release(chunk); }

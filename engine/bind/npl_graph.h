@@ -60,7 +60,7 @@ int32_t npl_segment_select(np_turn *turn, uint32_t step, const uint32_t *keep,
 void npl_segment_any(np_front *w, np_turn *turn, uint32_t step);
 
 /* A chunk that Lua makes, given with npl_segment_give or freed. */
-np_chunk *npl_chunk_new(int32_t layout, uint32_t room);
+np_chunk *npl_chunk_new(np_turn *turn, int32_t layout, uint32_t room);
 void npl_chunk_free(np_chunk *chunk);
 double *npl_chunk_numbers(np_chunk *chunk);
 void npl_chunk_set_count(np_chunk *chunk, uint32_t count);

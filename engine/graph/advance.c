@@ -219,7 +219,7 @@ static int32_t complete_number(np_segment *segment) {
   segment->claimed = false;
   np_chunk *chunk = segment->held;
   segment->held = NULL;
-  if (chunk == NULL) chunk = np_chunk_new(NP_NUMBERS, 0);
+  if (chunk == NULL) chunk = np_chunk_new(NULL, NP_NUMBERS, 0);
   if (chunk == NULL) return NP_NOMEM;
   chunk->sequence = segment->sequence;
   chunk->last = true;

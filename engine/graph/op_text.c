@@ -124,7 +124,7 @@ static int32_t run_over_text(np_segment *segment, np_step *step,
 static np_status open_paths(np_cutter *cutter, const np_chunk *input) {
   uint32_t count = input->count;
   const char **starts = np_alloc(count * sizeof(char *));
-  np_chunk *copy = np_chunk_new(NP_BYTES, count);
+  np_chunk *copy = np_chunk_new(NULL, NP_BYTES, count);
   np_status status = starts != NULL && copy != NULL ? NP_OK : NP_NOMEM;
   for (uint32_t i = 0; i < count && status == NP_OK; i++) {
     status = np_chunk_append(copy, input->base + input->starts[i],

@@ -26,6 +26,7 @@ np_status np_run_open(np_run **out, const np_graph *graph, uint32_t workers,
   np_run *run = np_alloc_zero(sizeof *run);
   if (run == NULL) return NP_NOMEM;
   np_lock_init(&run->lock);
+  np_chunk_pool_init(&run->pool);
   run->graph = graph;
   run->forced = forced;
   run->problems_end = &run->problems;
@@ -66,6 +67,7 @@ void np_run_free(np_run *run) {
   if (run->shared != NULL)
     for (uint32_t i = 0; i < run->graph->count; i++)
       free_shared(&run->shared[i]);
+  np_chunk_pool_clear(&run->pool);
   np_free(run->edges);
   np_free(run->shared);
   np_plan_free(&run->plan);

@@ -46,8 +46,9 @@ struct np_run {
   np_plan plan;
   np_edge *edges;    /* behind each segment but the last */
   np_shared *shared; /* by node */
-  uint32_t forced;   /* items a chunk, for tests; 0: as time says */
-  np_lock lock;      /* guards all below */
+  np_chunk_pool pool;
+  uint32_t forced; /* items a chunk, for tests; 0: as time says */
+  np_lock lock;    /* guards all below */
   np_segment *segments;
   np_problem *problems, **problems_end;
   _Atomic int32_t fault; /* np_fault; read without the lock */

@@ -38,6 +38,7 @@ static np_status open_steps(np_segment *segment) {
     np_step *step = &segment->steps[i];
     step->plan = &segment->run->plan.steps[plan->first_step + i];
     step->ops = operator_of(step->plan);
+    step->pool = &segment->run->pool;
     if (step->ops == NULL || step->ops->open == NULL) continue;
     np_status status = step->ops->open(segment, step);
     if (status != NP_OK) return status;
@@ -148,7 +149,7 @@ np_chunk *np_step_chunk(np_step *step, np_layout layout, uint32_t room) {
     np_object_retain(&spare->object);
     return spare;
   }
-  np_chunk *chunk = np_chunk_new(layout, room);
+  np_chunk *chunk = np_chunk_new(step->pool, layout, room);
   if (chunk == NULL) return NULL;
   np_chunk_release(spare);
   step->spare = chunk;

@@ -50,6 +50,7 @@ struct np_step {
   const np_operator *ops; /* NULL: Lua */
   np_chunk *input;
   np_chunk *spare; /* the chunk it gave last, to fill it again */
+  np_chunk_pool *pool;
   uint32_t position;
   bool begun;                /* something of the input has been done */
   np_dictionary *dictionary; /* Lua over bytes; made when first asked for */

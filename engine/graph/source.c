@@ -92,7 +92,7 @@ static int32_t pull_range(np_segment *segment, np_chunk **out) {
   double limit = segment->plan->limit;
   uint64_t total =
       (uint64_t)(node->numbers[2] < limit ? node->numbers[2] : limit);
-  np_chunk *chunk = np_chunk_new(NP_SPAN, 0);
+  np_chunk *chunk = np_chunk_new(&segment->run->pool, NP_SPAN, 0);
   if (chunk == NULL) return NP_NOMEM;
   np_lock_take(&shared->lock);
   uint64_t left = total - shared->position;
@@ -134,7 +134,7 @@ static np_status append_path(np_chunk *chunk, const np_walk_file *file) {
 
 static int32_t pull_paths(np_segment *segment, np_chunk **out) {
   uint32_t most = np_segment_items(segment, MOST_PATHS);
-  np_chunk *chunk = np_chunk_new(NP_BYTES, most);
+  np_chunk *chunk = np_chunk_new(&segment->run->pool, NP_BYTES, most);
   if (chunk == NULL) return NP_NOMEM;
   int32_t status = NP_OK;
   while (chunk->count < most) {
@@ -161,7 +161,7 @@ static int32_t pull_block(np_segment *segment, np_chunk **out) {
     status = np_reader_next(segment->source, &block);
   } while (status == NP_LIMIT); /* Reported; what was too long is skipped. */
   if (status != NP_OK) return status;
-  np_chunk *chunk = np_chunk_new(NP_TEXT, 1);
+  np_chunk *chunk = np_chunk_new(NULL, NP_TEXT, 1);
   if (chunk == NULL) return NP_NOMEM;
   chunk->base = block.bytes;
   chunk->starts[0] = 0;

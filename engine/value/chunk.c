@@ -5,9 +5,27 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 
-static void chunk_free(np_object *object) {
-  np_chunk *chunk = np_container_of(object, np_chunk, object);
-  np_value_drop(&chunk->any);
+#define POOL_MOST 64u
+#define POOL_LEAST_ROOM 256u /* smaller ones are quickly made */
+#define POOL_MOST_ROOM 8192u
+#define POOL_MOST_BYTES (256u << 10) /* a text of its own that is kept */
+
+static void chunk_free(np_object *object);
+static const np_object_kind chunk_kind = {"chunk", 0, chunk_free, NULL};
+
+static int pool_index(np_layout layout) {
+  return layout == NP_NUMBERS ? 0
+         : layout == NP_BYTES ? 1
+         : layout == NP_PAIRS ? 2
+                              : -1;
+}
+
+void np_chunk_pool_init(np_chunk_pool *pool) {
+  *pool = (np_chunk_pool){0};
+  np_lock_init(&pool->lock);
+}
+
+static void destroy(np_chunk *chunk) {
   np_free(chunk->numbers);
   np_free(chunk->starts);
   np_free(chunk->lengths);
@@ -15,7 +33,62 @@ static void chunk_free(np_object *object) {
   np_free(chunk);
 }
 
-static const np_object_kind chunk_kind = {"chunk", 0, chunk_free, NULL};
+void np_chunk_pool_clear(np_chunk_pool *pool) {
+  for (int i = 0; i < 3; i++) {
+    while (pool->free[i] != NULL) {
+      np_chunk *next = pool->free[i]->next;
+      destroy(pool->free[i]);
+      pool->free[i] = next;
+    }
+  }
+  pool->count = 0;
+}
+
+/* True if the pool has it now. */
+static bool pool_keep(np_chunk *chunk) {
+  np_chunk_pool *pool = chunk->pool;
+  int index = pool_index((np_layout)chunk->layout);
+  if (pool == NULL || index < 0 || chunk->room < POOL_LEAST_ROOM ||
+      chunk->room > POOL_MOST_ROOM || chunk->bytes_room > POOL_MOST_BYTES)
+    return false;
+  np_lock_take(&pool->lock);
+  bool kept = pool->count < POOL_MOST;
+  if (kept) {
+    chunk->next = pool->free[index];
+    pool->free[index] = chunk;
+    pool->count++;
+  }
+  np_lock_leave(&pool->lock);
+  return kept;
+}
+
+static np_chunk *pool_take(np_chunk_pool *pool, np_layout layout,
+                           uint32_t room) {
+  int index = pool_index(layout);
+  if (pool == NULL || index < 0 || room < POOL_LEAST_ROOM) return NULL;
+  np_lock_take(&pool->lock);
+  np_chunk *chunk = pool->free[index];
+  if (chunk != NULL) {
+    pool->free[index] = chunk->next;
+    pool->count--;
+  }
+  np_lock_leave(&pool->lock);
+  if (chunk == NULL) return NULL;
+  if (chunk->room < room) {
+    destroy(chunk);
+    return NULL;
+  }
+  np_object_init(&chunk->object, &chunk_kind);
+  chunk->next = NULL;
+  np_chunk_reset(chunk);
+  return chunk;
+}
+
+static void chunk_free(np_object *object) {
+  np_chunk *chunk = np_container_of(object, np_chunk, object);
+  np_value_drop(&chunk->any);
+  if (!pool_keep(chunk)) destroy(chunk);
+}
 
 static bool has_numbers(np_layout layout) {
   return layout == NP_NUMBERS || layout == NP_PAIRS;
@@ -24,9 +97,12 @@ static bool has_bytes(np_layout layout) {
   return layout == NP_BYTES || layout == NP_PAIRS || layout == NP_TEXT;
 }
 
-np_chunk *np_chunk_new(np_layout layout, uint32_t room) {
-  np_chunk *chunk = np_alloc_zero(sizeof *chunk);
+np_chunk *np_chunk_new(np_chunk_pool *pool, np_layout layout, uint32_t room) {
+  np_chunk *chunk = pool_take(pool, layout, room);
+  if (chunk != NULL) return chunk;
+  chunk = np_alloc_zero(sizeof *chunk);
   if (chunk == NULL) return NULL;
+  chunk->pool = pool;
   np_object_init(&chunk->object, &chunk_kind);
   chunk->layout = (uint8_t)layout;
   chunk->room = room;
@@ -112,7 +188,7 @@ np_chunk *np_chunk_numbers(np_chunk *chunk) {
     np_object_retain(&chunk->object);
     return chunk;
   }
-  np_chunk *out = np_chunk_new(NP_NUMBERS, chunk->count);
+  np_chunk *out = np_chunk_new(chunk->pool, NP_NUMBERS, chunk->count);
   if (out == NULL) return NULL;
   for (uint32_t i = 0; i < chunk->count; i++)
     out->numbers[i] = chunk->first + (double)(chunk->index + i) * chunk->by;

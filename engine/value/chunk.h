@@ -23,16 +23,29 @@ typedef enum np_layout {
 typedef struct np_chunk np_chunk;
 /* cdef:end */
 
+/* Chunks that were let go, to be filled again: their memory would else go back
+ * to the system and be faulted in anew for each. Any thread; it must outlive
+ * its chunks. */
+typedef struct np_chunk_pool {
+  np_lock lock;
+  np_chunk *free[3]; /* numbers, bytes, pairs */
+  uint32_t count;
+} np_chunk_pool;
+
+void np_chunk_pool_init(np_chunk_pool *pool);
+void np_chunk_pool_clear(np_chunk_pool *pool);
+
 #define NP_CHUNK_PADDING 32 /* readable bytes behind a text: base/scan.h */
 
 struct np_chunk {
   np_object object;
   uint8_t layout;
-  bool last;         /* no more comes of its sequence */
-  uint32_t count;    /* items; text: 1 */
-  uint32_t room;     /* of each column */
-  np_chunk *next;    /* in a list of whoever holds it */
-  uint64_t sequence; /* where it stood when it was claimed: ordered fan-out */
+  bool last;           /* no more comes of its sequence */
+  uint32_t count;      /* items; text: 1 */
+  uint32_t room;       /* of each column */
+  np_chunk_pool *pool; /* where it goes in the end, or NULL */
+  np_chunk *next;      /* in a list of whoever holds it */
+  uint64_t sequence;   /* where it stood when it was claimed: ordered fan-out */
   double *numbers;
   uint32_t *starts, *lengths; /* from `base`; a text's length is *lengths */
   const char *base;
@@ -44,8 +57,8 @@ struct np_chunk {
 };
 
 /* With columns for `room` items (numbers, bytes and pairs; text has one). NULL
- * when there is no memory. The caller owns a reference. */
-np_chunk *np_chunk_new(np_layout layout, uint32_t room);
+ * when there is no memory. The caller owns a reference. `pool` may be NULL. */
+np_chunk *np_chunk_new(np_chunk_pool *pool, np_layout layout, uint32_t room);
 static inline void np_chunk_release(np_chunk *chunk) { /* NULL is fine. */
   if (chunk != NULL) np_object_release(&chunk->object);
 }

@@ -50,19 +50,27 @@ end
 
 local run_loop
 
+local function pass_on(self, step)
+  if drive(self, step.k + 1) ~= END then return end
+  self.closed = true
+  return error(STOP, 0)
+end
+
 local function give(self, step, loop, n)
   if loop.keep then
     if C.npl_segment_select(self.turn, step.k, loop.keep, n) ~= 0 then
       errors.raise(errors.memory 'chunk')
     end
-  else
-    local ok, chunk = pcall(pack.pack, loop.out, n)
+    pass_on(self, step)
+    return false
+  end
+  local from = 1
+  while from <= n do
+    local ok, chunk, next_from = pcall(pack.pack, self.turn, loop.out, from, n)
     if not ok then return error(fault.place(errors.user(chunk), loop.items[#loop.items]), 0) end
     C.npl_segment_give(self.turn, step.k, chunk)
-  end
-  if drive(self, step.k + 1) == END then
-    self.closed = true
-    return error(STOP, 0)
+    pass_on(self, step)
+    from = next_from
   end
   return false
 end

@@ -1,5 +1,6 @@
 --- Between Lua tables and the chunks that C moves: numbers and bytes as columns, anything else in
 --- one encoding.
+local codec = require 'neap.codec'
 local errors = require 'neap.errors'
 local ffi = require 'ffi'
 local native = require 'neap.ffi'
@@ -8,6 +9,7 @@ local C, W = native.C, native.W
 local type = type
 
 local NUMBERS, BYTES, ANY = 1, 2, 6
+local MOST_ANY = 512 -- An encoding larger than the caches costs more than the hand-over.
 
 local pack = {}
 
@@ -22,8 +24,8 @@ local function fill_numbers(column, items, count)
   return true
 end
 
-local function numbers(items, count)
-  local chunk = C.npl_chunk_new(NUMBERS, count)
+local function numbers(turn, items, count)
+  local chunk = C.npl_chunk_new(turn, NUMBERS, count)
   if chunk == nil then return no_memory() end
   if fill_numbers(C.npl_chunk_numbers(chunk), items, count) then
     C.npl_chunk_set_count(chunk, count)
@@ -43,8 +45,8 @@ local function fill_bytes(chunk, items, count)
   return true
 end
 
-local function bytes(items, count)
-  local chunk = C.npl_chunk_new(BYTES, count)
+local function bytes(turn, items, count)
+  local chunk = C.npl_chunk_new(turn, BYTES, count)
   if chunk == nil then return no_memory() end
   local filled = fill_bytes(chunk, items, count)
   if filled == true then return chunk end
@@ -53,27 +55,32 @@ local function bytes(items, count)
   return nil -- Mixed, or more than a chunk of bytes can hold.
 end
 
-local function any(items, count)
+local function any(turn, items, from, count)
   local list = {}
-  for index = 1, count do list[index] = items[index] end
+  for index = 1, count do list[index] = items[from + index - 1] end
   value.put(list)
-  local chunk = C.npl_chunk_new(ANY, count)
+  local chunk = C.npl_chunk_new(turn, ANY, count)
   if chunk == nil then return no_memory() end
   C.npl_chunk_set_any(W, chunk, count)
   return chunk
 end
 
---- A chunk of items[1..count]. Raises `unsendable` for what cannot travel.
---- @return cdata np_chunk *, the caller's
-function pack.pack(items, count)
-  local kind = type(items[1])
-  local chunk
-  if kind == 'number' then
-    chunk = numbers(items, count)
-  elseif kind == 'string' then
-    chunk = bytes(items, count)
+--- A chunk of items[from..last], or the first part of them. Raises `unsendable` for what cannot
+--- travel.
+--- @return cdata chunk np_chunk *, the caller's
+--- @return integer next where the next chunk begins
+function pack.pack(turn, items, from, last)
+  local kind, chunk = type(items[from]), nil
+  if from == 1 then
+    if kind == 'number' then
+      chunk = numbers(turn, items, last)
+    elseif kind == 'string' then
+      chunk = bytes(turn, items, last)
+    end
+    if chunk then return chunk, last + 1 end
   end
-  return chunk or any(items, count)
+  local count = math.min(last - from + 1, MOST_ANY)
+  return any(turn, items, from, count), from + count
 end
 
 --- Strings items[0..count-1] of a bytes chunk.
@@ -97,7 +104,9 @@ end
 --- The list of an any chunk.
 function pack.any(turn, step)
   C.npl_segment_any(W, turn, step)
-  return value.take()
+  if C.npl_received_handles(W) > 0 then return value.take() end
+  C.npl_received_drop(W)
+  return codec.decode(turn.bytes, tonumber(turn.length)) -- The chunk keeps the bytes.
 end
 
 return pack
