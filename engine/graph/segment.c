@@ -78,7 +78,7 @@ np_status np_segment_open(np_segment **out, np_run *run, uint32_t index,
     segment->input = &run->edges[index - 1];
   if (index + 1 < run->plan.segment_count) segment->output = &run->edges[index];
   np_status status = open_steps(segment);
-  look_at_steps(segment);
+  if (status == NP_OK) look_at_steps(segment);
   if (status == NP_OK && segment->plan->reorders)
     status = np_reorder_open(&segment->reorder, segment->input->window);
   if (status == NP_OK && !segment->plan->skipped)
