@@ -6,7 +6,7 @@ local support = require 'behavior.support'
 
 local own = helper.loop == 'own'
 -- A stock LuaJIT throws all traces away when it has 1,000: a program as large would always storm.
-local SITES = own and 200 or 100
+local SITES = own and 200 or 50
 
 -- Counts what the compiler does while `fn` runs.
 local function count(fn)
@@ -193,6 +193,23 @@ describe('memory', function()
       end)
       assert.is_true(grown < 4 * rounds * 64 / 1024, ('row %d grew by %d KiB'):format(index, grown))
     end
+  end)
+
+  it('does not grow in one scope that lives long', function()
+    local rounds = helper.quick and 500 or 3000
+    support.real(function()
+      local grown = growth(function()
+        for number = 1, rounds do
+          neap.go({ isolated = true }, function() end):wait()
+          local group = neap.group()
+          group:go(function() end)
+          group:wait()
+          neap.go({ isolated = true }, error):wait()
+          if number % 100 == 0 then collectgarbage() end
+        end
+      end)
+      assert.is_true(grown < 4 * rounds * 64 / 1024, ('grew by %d KiB'):format(grown))
+    end)
   end)
 
   it('a blocked task costs little', function()
