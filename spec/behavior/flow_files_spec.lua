@@ -19,7 +19,8 @@ local function write(path, text)
 end
 
 local EXPECTED = [[find %s -type f -print0 | xargs -0 grep -ah '' | tr -s '[:space:]' '\n' |]]
-  .. [[ grep -av '^$' | LC_ALL=C sort | uniq -c | LC_ALL=C sort -k1,1nr -k2 | head -20 | awk '{print $1 " " $2}']]
+  .. [[ grep -av '^$' | LC_ALL=C sort | uniq -c | LC_ALL=C sort -k1,1nr -k2 | head -20 |]]
+  .. [[ awk '{print $1 " " $2}']]
 
 describe('word count', function()
   local directory
@@ -31,7 +32,9 @@ describe('word count', function()
   end)
   after_each(function() os.execute('chmod -R u+rwx ' .. directory .. '; rm -rf ' .. directory) end)
 
-  local function count(more) return shell(('%s %s %s %s 2>&1'):format(NEAP, SCRIPT, directory, more or '')) end
+  local function count(more)
+    return shell(('%s %s %s %s 2>&1'):format(NEAP, SCRIPT, directory, more or ''))
+  end
 
   it('is that of grep, tr, sort and uniq', function()
     write(directory .. '/a/x', 'the cat\nthe dog\n\n  the end')

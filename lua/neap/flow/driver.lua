@@ -4,124 +4,21 @@ local ffi = require 'ffi'
 local errors = require 'neap.errors'
 local fault = require 'neap.flow.fault'
 local fuse = require 'neap.flow.fuse'
+local loops = require 'neap.flow.loops'
 local native = require 'neap.ffi'
 local pack = require 'neap.flow.pack'
 local scheduler = require 'neap.scheduler'
 local C, W = native.C, native.W
 local PARKED, PUMP, YIELD, CANCELED = native.PARKED, native.PUMP, native.YIELD, native.CANCELED
+local run_loop, sink, room_of = loops.run, loops.sink, loops.room
 local park, STOP = scheduler.park, fault.STOP
-local min, max, floor = math.min, math.max, math.floor
+local max = math.max
 
 local RUN, PULL, FLUSH, NEED, END = 1, 2, 3, 4, 5
 local NUMBERS, BYTES, PAIRS, SPAN = 1, 2, 3, 4
-local MOST_SLICE, MOST_OUT, MOST_EMITTED = 65536, fuse.MOST_OUT, 1024
+local MOST_OUT, MOST_EMITTED = fuse.MOST_OUT, 1024
 
 local driver = {}
-local drive
-
--- --- time --------------------------------------------------------------------------------------
-
--- A slice is what the loops do between two looks around: about a millisecond. One that took long
--- may have been off its CPU; two in a row are slow.
-local function adapt(self, items, seconds)
-  if self.forced then return end
-  if seconds > 0.002 then
-    local slow = self.slow and floor(items * 0.001 / seconds) or floor(self.slice / 2)
-    self.slice, self.slow = max(1, min(slow, self.slice)), true
-  else
-    self.slow = false
-    if seconds > 0.0002 or items * 4 < self.slice then return end
-    self.slice = min(self.slice * 2, MOST_SLICE)
-  end
-  self.turn.slice = self.slice
-end
-
-local function look_around()
-  local status = C.npl_check(W)
-  if status == 0 then return end
-  if status == YIELD then
-    park()
-  else
-    scheduler.raise(status, 'flow')
-  end
-end
-
--- --- loops -------------------------------------------------------------------------------------
-
-local run_loop
-
-local function pass_on(self, step)
-  if drive(self, step.k + 1) ~= END then return end
-  self.closed = true
-  return error(STOP, 0)
-end
-
-local function give(self, step, loop, n)
-  if loop.keep then
-    if C.npl_segment_select(self.turn, step.k, loop.keep, n) ~= 0 then
-      errors.raise(errors.memory 'chunk')
-    end
-    pass_on(self, step)
-    return false
-  end
-  local from = 1
-  while from <= n do
-    local ok, chunk, next_from = pcall(pack.pack, self.turn, loop.out, from, n)
-    if not ok then return error(fault.place(errors.user(chunk), loop.items[#loop.items]), 0) end
-    C.npl_segment_give(self.turn, step.k, chunk)
-    pass_on(self, step)
-    from = next_from
-  end
-  return false
-end
-
--- True when a loop behind wants no more.
-local function sink(self, step, j, n)
-  if j < #step.loops then return run_loop(self, step, j + 1, 'items', step.loops[j].out, 1, n) end
-  return give(self, step, step.loops[j], n)
-end
-
-local function is_done(loop)
-  for k, item in ipairs(loop.items) do
-    if item.op.is_done and item.op.is_done(loop.state, k) then return true end
-  end
-  return false
-end
-
-local function stop(self, step, j)
-  step.stopped = max(step.stopped or 0, j)
-  C.npl_segment_stop(W, self.turn, step.k)
-  return true
-end
-
-local function room_of(self, loop)
-  if loop.reduces then return self.slice end
-  return C.npl_segment_room(self.turn, MOST_OUT)
-end
-
--- Runs loop j over items from..to of `src`; true when it, or one behind it, wants no more.
-function run_loop(self, step, j, form, src, from, to, a, b)
-  local loop = step.loops[j]
-  if loop.stops and is_done(loop) then return stop(self, step, j) end
-  local made = loop.forms[form] or fuse.compile(loop, form)
-  local run, handler, call = made.run, made.handler, made.call
-  call.src, call.a, call.b = src, a, b
-  while from <= to do
-    local last = min(from + room_of(self, loop) - 1, to)
-    local began = C.npl_now(W)
-    local ok, n = xpcall(run, handler, src, from, last, a, b)
-    if not ok then
-      if n == STOP and not self.closed then return true end
-      return error(n, 0)
-    end
-    adapt(self, last - from + 1, C.npl_now(W) - began)
-    if n > 0 and sink(self, step, j, n) then return true end
-    if loop.stops and is_done(loop) then return stop(self, step, j) end
-    from = last + 1
-    if from <= to then look_around() end
-  end
-  return false
-end
 
 -- --- forms of input ----------------------------------------------------------------------------
 
@@ -245,7 +142,7 @@ local function take_turn_below(self, kind)
 end
 
 -- Runs what lies behind step `base` - 1 until it needs more; everything when `base` is 0.
-function drive(self, base)
+local function drive(self, base)
   local turn, code = self.turn, 0
   while true do
     local r = C.npl_segment_next(W, turn, base, code)
@@ -268,13 +165,17 @@ function drive(self, base)
   end
 end
 
+loops.drive = drive
+
 -- --- opening -----------------------------------------------------------------------------------
 
 local codes_type = ffi.typeof 'np_codes'
 
 local function open_step(self, k, items, is_last)
   for _, item in ipairs(items) do item.op = require('neap.flow.ops.' .. item.op_name) end
-  local step = { k = k, loops = fuse.loops(items), direct = {}, strings = {}, codes = codes_type() }
+  local step = {
+    k = k, loops = fuse.loops(items), direct = {}, strings = {}, codes = codes_type(),
+  }
   for j, loop in ipairs(step.loops) do
     for _, item in ipairs(loop.items) do loop.stops = loop.stops or item.op.is_done ~= nil end
     if loop.flat then
@@ -297,7 +198,10 @@ end
 function driver.run(run, segment, instance, spec)
   local turn = C.npl_segment_open(run, segment, instance)
   if turn == nil then errors.raise(errors.memory 'a segment of a flow') end
-  local self = { turn = turn, steps = {}, slice = tonumber(turn.slice), slow = false, forced = spec.forced }
+  local self = {
+    turn = turn, steps = {}, slice = tonumber(turn.slice), slow = false, forced = spec.forced,
+    closed = false,
+  }
   local last
   for k, items in pairs(spec.steps) do
     self.steps[k] = open_step(self, k, items, spec.last and k == spec.count - 1)

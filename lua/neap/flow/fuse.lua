@@ -69,7 +69,11 @@ end
 
 local EMIT = ([[
 local n = 0
-local function emit(v) if v == nil then nil_result() end n = n + 1 out[n] = v if n == %d then n = 0 flush(%d) end end
+local function emit(v)
+if v == nil then nil_result() end
+n = n + 1 out[n] = v
+if n == %d then n = 0 flush(%d) end
+end
 ]]):format(MOST_EMITTED, MOST_EMITTED)
 
 local function last_line(loop)

@@ -14,8 +14,8 @@ local METHODS = {
 
 -- Fields that a stage may lack: false, so that a mistyped method is told from them.
 local OPTIONAL = {
-  'name', 'where', 'flags', 'numbers', 'texts', 'class', 'fn', 'combine', 'init', 'n', 'by', 'emits',
-  'pure', 'implicit', 'list', 'f', 's', 'c',
+  'name', 'where', 'flags', 'numbers', 'texts', 'class', 'fn', 'combine', 'init', 'n', 'by',
+  'emits', 'pure', 'implicit', 'list', 'f', 's', 'c',
 }
 
 local flow = {}

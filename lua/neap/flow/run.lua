@@ -103,7 +103,8 @@ local function fault_error(job)
   local name = stage.name or stage.op.name
   local wanted = stage.op.name == 'sum' and 'numbers' or 'strings'
   local e = errors.new('argument', {
-    message = ('%s: expected %s, got %s'):format(name, wanted, LAYOUTS[C.npl_run_fault_layout(job.handle)]),
+    message = ('%s: expected %s, got %s'):format(name, wanted,
+      LAYOUTS[C.npl_run_fault_layout(job.handle)]),
   })
   return fault.place(e, { label = name, where = stage.where })
 end

@@ -123,7 +123,8 @@ describe('iter', function()
       for v in spread(neap.range(1, 100)):iter() do sum = sum + v end
       assert.equal(5050, sum)
       local ok, e = pcall(function()
-        for _ in spread(neap.range(1, 10)):map(function() error 'no' end):iter() do sum = 0 end
+        local bad = spread(neap.range(1, 10)):map(function() error 'no' end)
+        for _ in bad:iter() do sum = sum + 1 end
       end)
       assert.is_false(ok)
       assert.matches('no', e.message)

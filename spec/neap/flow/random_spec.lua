@@ -7,7 +7,8 @@ describe('random graphs', function()
     local command = ('%sscripts/tools/flow_random'):format(neap)
     local binary = os.getenv 'NEAP_COMMAND' or neap .. 'build/release/neap'
     local count = helper.quick and 10 or 100
-    local file = io.popen(('NEAP=%s luajit %s %d 1 2>&1; echo "status $?"'):format(binary, command, count))
+    local line = 'NEAP=%s luajit %s %d 1 2>&1; echo "status $?"'
+    local file = io.popen(line:format(binary, command, count))
     local out = file:read '*a'
     file:close()
     assert.matches('status 0\n$', out)

@@ -252,8 +252,10 @@ describe('a stage', function()
 
   it('names the nearest method and option', function()
     assert.matches('filter', failure(function() return neap.list({}):fliter() end).message)
-    assert.matches('ordered', failure(function() return neap.list({}):fan_out(2, { orderd = true }) end).message)
-    assert.matches('timeout', failure(function() return neap.list({}):run { timout = 1 } end).message)
+    local e = failure(function() return neap.list({}):fan_out(2, { orderd = true }) end)
+    assert.matches('ordered', e.message)
+    e = failure(function() return neap.list({}):run { timout = 1 } end)
+    assert.matches('timeout', e.message)
   end)
 
   it('says which function cannot travel, before anything runs', function()

@@ -1,5 +1,5 @@
---- count_by(key): {key, count} for each key; their order is open. Over the words and lines of a text
---- the counting is native and makes no Lua string.
+--- count_by(key): {key, count} for each key; their order is open. Over the words and lines of a
+--- text the counting is native and makes no Lua string.
 local args = require 'neap.args'
 local fault = require 'neap.flow.fault'
 local options = require 'neap.flow.options'
