@@ -102,6 +102,7 @@ struct np_waker {
   bool spins;       /* as many CPUs as threads: a short wait may spin */
   bool strong;      /* no process-wide barrier here: parking must be seq_cst */
   bool dozing;      /* its host waits for the alarm: see sched/doze.h */
+  bool stirred;     /* and was told by its own thread that it can go on */
   np_random random;
   /* Written by other threads, on a line of its own. */
   _Alignas(64) _Atomic(np_waiter *) mailbox;
@@ -148,13 +149,19 @@ static inline void np_slot_give(np_waker *me, uint32_t slot) {
 
 void np_bubble_parked(np_waker *me, np_bubble *bubble);
 
+/* The host itself made something ready while it dozed. */
+static inline void np_waker_stir(np_waker *me) {
+  if (!me->stirred) np_event_signal(&me->event);
+  me->stirred = true;
+}
+
 static inline void np_ready_push(np_waker *me, np_waiter *waiter) {
   waiter->next = NULL;
   if (me->ready_last != NULL)
     me->ready_last->next = waiter;
   else {
     me->ready_first = waiter;
-    if (np_unlikely(me->dozing)) np_event_signal(&me->event);
+    if (np_unlikely(me->dozing)) np_waker_stir(me);
   }
   me->ready_last = waiter;
   me->ready_count++;

@@ -60,6 +60,8 @@ struct np_worker {
   _Atomic bool ended; /* its thread's body has returned */
   bool haunted; /* threads left behind may still reach it: never freed */
   np_alarm *alarm;    /* what a host sleeps on; see sched/doze.h */
+  uint32_t dozes;
+  bool posted; /* to, in its last doze, by another thread */
   /* Read by anybody: counters that only this worker writes. */
   _Atomic uint64_t counted_tasks, counted_live;
 };

@@ -202,9 +202,11 @@ static void sleep_until(np_worker *worker, int64_t until) {
 }
 
 void np_worker_nudge(np_worker *worker) {
-  np_waker_call(&worker->waker);
-  atomic_exchange_explicit(&worker->waker.sleeping, 0, memory_order_seq_cst);
-  np_event_signal(&worker->waker.event);
+  atomic_store_explicit(&worker->waker.attention, 1, memory_order_seq_cst);
+  /* As with a post: it sees the call, or we see that it sleeps. */
+  if (atomic_exchange_explicit(&worker->waker.sleeping, 0,
+                               memory_order_seq_cst) != 0)
+    np_event_signal(&worker->waker.event);
 }
 
 /* --- the loop ---------------------------------------------------------------- */
