@@ -264,7 +264,7 @@ static char *repeat(char *out, const char *head, size_t count,
                     const char *tail) {
   size_t at = (size_t)sprintf(out, "%s", head);
   for (size_t i = 0; i < count; i++) out[at++] = i % 100 == 0 ? '/' : 'x';
-  strcpy(out + at, tail);
+  memcpy(out + at, tail, strlen(tail) + 1);
   return out;
 }
 
@@ -286,7 +286,7 @@ static void test_beyond_the_limits(void **state) {
     tree(repeat(text, "1:name:", lengths[i], "0::/a\n"), ELSE V2);
     write_file("/sys/fs/cgroup/a/cpu.max", "300000 100000\n");
     expect(0);
-    strcat(text, "0::/a\n");
+    memcpy(text + strlen(text), "0::/a\n", 7);
     tree(text, ELSE V2);
     write_file("/sys/fs/cgroup/a/cpu.max", "300000 100000\n");
     expect(3);

@@ -3,7 +3,8 @@
  * balance: each value that a send says it sent was received exactly once, all
  * others never; nothing is left in memory; and no task sleeps through its wake
  * (the deadlock detector opens the channels when all do, the alarm ends a run
- * in which it does not). time limit: 300 */
+ * in which it does not). time limit: 300
+ * size: one program, whose parts make no sense alone. */
 #include <pthread.h>
 #include <stdio.h>
 
