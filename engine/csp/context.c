@@ -159,9 +159,8 @@ static void context_free(np_object *object) {
     np_value_drop(&context->value);
     give_back(context);
     object = NULL;
-    if (parent != NULL &&
-        atomic_fetch_sub_explicit(&parent->object.refs, 1,
-                                  memory_order_acq_rel) == 1)
+    if (parent != NULL && atomic_fetch_sub_explicit(&parent->object.refs, 1,
+                                                    memory_order_acq_rel) == 1)
       object = &parent->object;
   }
 }

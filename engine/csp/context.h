@@ -19,16 +19,16 @@ struct np_context {
   np_context *parent;
   np_link in_parent; /* guarded by the parent's lock */
   np_list children;
-  np_list members;          /* np_waiter.member */
-  _Atomic int32_t state;    /* NP_OK, NP_CANCELED or NP_TIMEOUT (deadline) */
-  bool detached;            /* without_cancel: only values pass */
-  uint32_t child_count;     /* members excluded; for tests and statistics */
-  np_value cause;           /* written once, before state */
-  np_value timeout_cause;   /* the cause if the deadline ends it */
-  int64_t deadline;         /* NP_NEVER: none; the nearest of its ancestors */
+  np_list members;        /* np_waiter.member */
+  _Atomic int32_t state;  /* NP_OK, NP_CANCELED or NP_TIMEOUT (deadline) */
+  bool detached;          /* without_cancel: only values pass */
+  uint32_t child_count;   /* members excluded; for tests and statistics */
+  np_value cause;         /* written once, before state */
+  np_value timeout_cause; /* the cause if the deadline ends it */
+  int64_t deadline;       /* NP_NEVER: none; the nearest of its ancestors */
   np_timer timer;
-  np_value key, value;      /* of with_value */
-  np_context *next_ending;  /* scratch of a cancel */
+  np_value key, value;     /* of with_value */
+  np_context *next_ending; /* scratch of a cancel */
   /* For the room above, where a context is a scope; see sched/scope.h. */
   uint32_t working, daemons;
   np_waiter *joiner;

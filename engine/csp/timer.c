@@ -18,8 +18,7 @@ static void forget(np_timer *timer) {
 
 void np_timers_free(np_timers *timers) {
   np_lock_take(&timers->lock);
-  for (uint32_t i = 0; i < timers->count; i++)
-    forget(timers->entries[i].timer);
+  for (uint32_t i = 0; i < timers->count; i++) forget(timers->entries[i].timer);
   timers->count = 0;
   np_free(timers->entries);
   timers->entries = NULL;
@@ -50,8 +49,8 @@ static void sift_down(np_timers *timers, uint32_t at, np_timer_entry entry) {
   for (;;) {
     uint32_t first = at * ARITY + 1, least = first;
     if (first >= timers->count) break;
-    uint32_t last = first + ARITY < timers->count ? first + ARITY
-                                                  : timers->count;
+    uint32_t last =
+        first + ARITY < timers->count ? first + ARITY : timers->count;
     for (uint32_t child = first + 1; child < last; child++)
       if (before(&timers->entries[child], &timers->entries[least]))
         least = child;
@@ -94,7 +93,8 @@ np_status np_timer_arm(np_timers *timers, np_timer *timer, int64_t when) {
   if (status == NP_OK) {
     atomic_store_explicit(&timer->heap, timers, memory_order_release);
     uint64_t order = timers->next_order++;
-    if (timers->random != NULL) order |= (uint64_t)np_random_next(timers->random) << 32;
+    if (timers->random != NULL)
+      order |= (uint64_t)np_random_next(timers->random) << 32;
     sift_up(timers, timers->count++,
             (np_timer_entry){.when = when, .order = order, .timer = timer});
     if (np_unlikely(timers->alarm != NULL) && timer->position == 1)

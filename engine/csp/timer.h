@@ -22,7 +22,8 @@ typedef struct np_waker np_waker;
 struct np_timer {
   /* Where it is armed; NULL when it is not, so that what outlives the heap (a
    * handle that a host's collector finds last) does not touch it. Stored under
-   * the heap's lock; release and acquire: who reads NULL comes after the fire. */
+   * the heap's lock; release and acquire: who reads NULL comes after the fire.
+   */
   _Atomic(np_timers *) heap;
   uint32_t position; /* index + 1 in the heap; 0 when not armed */
   /* Runs on the heap's worker with no lock held. */

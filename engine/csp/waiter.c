@@ -86,9 +86,9 @@ void np_waker_post(np_waker *waker, np_waiter *waiter) {
   np_waiter *head = atomic_load_explicit(&waker->mailbox, memory_order_relaxed);
   do {
     waiter->next = head;
-  } while (!atomic_compare_exchange_weak_explicit(
-      &waker->mailbox, &head, waiter, memory_order_seq_cst,
-      memory_order_relaxed));
+  } while (!atomic_compare_exchange_weak_explicit(&waker->mailbox, &head,
+                                                  waiter, memory_order_seq_cst,
+                                                  memory_order_relaxed));
   /* Only the poster that finds the worker asleep pays for the system call. */
   if (atomic_load_explicit(&waker->sleeping, memory_order_seq_cst) != 0 &&
       atomic_exchange_explicit(&waker->sleeping, 0, memory_order_seq_cst) != 0)
@@ -164,8 +164,7 @@ static bool has_ended(const np_waiter *waiter) {
   if (!waiter->shielded &&
       atomic_load_explicit(&waiter->canceled, memory_order_acquire))
     return true;
-  return waiter->context != NULL &&
-         np_context_state(waiter->context) != NP_OK;
+  return waiter->context != NULL && np_context_state(waiter->context) != NP_OK;
 }
 
 bool np_waiter_take_back(np_waiter *waiter) {
@@ -217,11 +216,12 @@ int32_t np_waiter_limit(np_waker *me, int32_t status, double seconds) {
   int64_t now = np_timers_now(me->timers);
   int32_t failed = NP_TIMEOUT;
   if (seconds > 0) {
-    failed = np_timer_arm(me->timers, &waiter->timer,
-                          np_clock_after(now, seconds));
+    failed =
+        np_timer_arm(me->timers, &waiter->timer, np_clock_after(now, seconds));
     if (failed == NP_OK) return status;
   }
-  if (!np_waiter_take_back(waiter)) return status; /* Somebody woke us just now. */
+  if (!np_waiter_take_back(waiter))
+    return status; /* Somebody woke us just now. */
   np_waiter_leave(me, waiter);
   return failed;
 }
@@ -323,8 +323,8 @@ void np_waiter_resumed(np_waker *me, np_waiter *waiter) {
   }
   me->current = waiter;
   me->front.code = waiter->code;
-  me->timers = waiter->bubble != NULL ? &waiter->bubble->timers
-                                      : &me->own_timers;
+  me->timers =
+      waiter->bubble != NULL ? &waiter->bubble->timers : &me->own_timers;
 #ifdef NP_HOSTILE
   me->front.budget = 1;
 #else

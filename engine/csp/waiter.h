@@ -15,10 +15,11 @@
  * other. Parking is frequent and ending is rare, so the ending side makes all
  * threads pass a barrier before it believes that a task of another worker runs
  * (base/barrier.h); without that call PARKED is stored seq_cst. While the
- * engine has one thread (`alone`) a claim needs no atomic step at all. A post to the mailbox releases what the claimer wrote (code,
- * value); the drain acquires it. `sleeping` and `mailbox` are both seq_cst: a
- * worker says that it sleeps, then looks at the mailbox once more; a poster
- * posts, then looks whether it sleeps. */
+ * engine has one thread (`alone`) a claim needs no atomic step at all. A post
+ * to the mailbox releases what the claimer wrote (code, value); the drain
+ * acquires it. `sleeping` and `mailbox` are both seq_cst: a worker says that it
+ * sleeps, then looks at the mailbox once more; a poster posts, then looks
+ * whether it sleeps. */
 #ifndef NP_CSP_WAITER_H
 #define NP_CSP_WAITER_H
 #include <stdatomic.h>
@@ -35,11 +36,11 @@
 /* cdef:begin */
 /* What Lua reads of its worker. Only the worker's own thread writes it. */
 typedef struct np_front {
-  int32_t budget;    /* operations until this task gives way */
-  int32_t index;     /* select: the chosen case, from 1 */
-  uint32_t slot;     /* the slot to fill (send parked) or to clear (left) */
-  int32_t code;      /* why the task that runs next was woken */
-  uint32_t task;     /* its slot in the worker's table of tasks */
+  int32_t budget; /* operations until this task gives way */
+  int32_t index;  /* select: the chosen case, from 1 */
+  uint32_t slot;  /* the slot to fill (send parked) or to clear (left) */
+  int32_t code;   /* why the task that runs next was woken */
+  uint32_t task;  /* its slot in the worker's table of tasks */
   uint32_t generation;
   double id;         /* of the task that runs or was started last */
   np_value received; /* after NP_MESSAGE */
@@ -55,7 +56,7 @@ typedef struct np_wait {
   np_link link; /* guarded by the object's lock */
   np_waiter *waiter;
   np_object *object;
-  np_value value; /* what a sender brings, what a receiver was given */
+  np_value value;      /* what a sender brings, what a receiver was given */
   uint32_t index : 31; /* the case of a select, from 1; else 0 */
   uint32_t sends : 1;
   uint32_t left; /* the slot given back when it was left; else NP_NO_SLOT */
@@ -63,7 +64,11 @@ typedef struct np_wait {
 
 #define NP_NO_SLOT UINT32_MAX
 
-enum { NP_RUNNING = 0, NP_WAITS = 1, NP_CLAIMED = 2 };
+enum {
+  NP_RUNNING = 0,
+  NP_WAITS = 1,
+  NP_CLAIMED = 2
+};
 
 struct np_waiter {
   np_waiter *next; /* in a ready list or mailbox */
@@ -91,7 +96,7 @@ struct np_waker {
   np_waiter *current;
   np_waiter *ready_first, *ready_last;
   uint32_t ready_count;
-  np_timers *timers;   /* of the task that runs: the worker's or a bubble's */
+  np_timers *timers; /* of the task that runs: the worker's or a bubble's */
   np_timers own_timers;
   np_bubble *idle_bubbles; /* all their tasks are parked */
   uint32_t *free_slots;    /* of the value table, last freed first */
@@ -114,10 +119,10 @@ struct np_waker {
 /* A test bubble: virtual time for the tasks in it, all on one worker. */
 struct np_bubble {
   np_timers timers;
-  uint32_t active;      /* tasks that run or are ready */
-  np_waiter *root;      /* woken with NP_DEADLOCK when nothing can move */
-  np_waiter *settler;   /* waits until all others are parked */
-  np_bubble *next_idle; /* in waker->idle_bubbles */
+  uint32_t active;       /* tasks that run or are ready */
+  np_waiter *root;       /* woken with NP_DEADLOCK when nothing can move */
+  np_waiter *settler;    /* waits until all others are parked */
+  np_bubble *next_idle;  /* in waker->idle_bubbles */
   bool is_idle, is_over; /* over: the root has returned, time stands still */
   np_random random;
 };
@@ -189,9 +194,10 @@ static inline bool np_waiter_claim(np_waiter *waiter) {
     atomic_store_explicit(&waiter->state, NP_CLAIMED, memory_order_relaxed);
     return true;
   }
-  return atomic_compare_exchange_strong_explicit(
-      &waiter->state, &waits, NP_CLAIMED, memory_order_seq_cst,
-      memory_order_relaxed);
+  return atomic_compare_exchange_strong_explicit(&waiter->state, &waits,
+                                                 NP_CLAIMED,
+                                                 memory_order_seq_cst,
+                                                 memory_order_relaxed);
 }
 
 void np_waker_post(np_waker *waker, np_waiter *waiter);
@@ -239,8 +245,8 @@ bool np_waiter_take_back(np_waiter *waiter);
 int32_t np_waiter_withdraw(np_waker *me);
 /* Every operation that may park asks this first. */
 static inline bool np_waiter_is_stale(const np_waiter *waiter) {
-  return np_unlikely(atomic_load_explicit(&waiter->state,
-                                          memory_order_relaxed) != NP_RUNNING);
+  return np_unlikely(
+      atomic_load_explicit(&waiter->state, memory_order_relaxed) != NP_RUNNING);
 }
 /* Takes out all waits but the winner's, and the timer. Frees a sender's slot
  * (front.slot names it). Owner only, after the claim. */
@@ -256,8 +262,8 @@ int32_t np_waker_attend(np_waker *me);
  * is in the ready list: yield, then call again). */
 static inline int32_t np_waker_check(np_waker *me) {
   if (np_unlikely(--me->front.budget < 0 ||
-                  atomic_load_explicit(&me->attention,
-                                       memory_order_relaxed) != 0))
+                  atomic_load_explicit(&me->attention, memory_order_relaxed) !=
+                      0))
     return np_waker_attend(me);
   return NP_OK;
 }

@@ -236,12 +236,10 @@ static np_status take_slot(np_worker *worker, uint32_t *slot) {
   if (worker->task_high == worker->task_capacity) {
     uint32_t capacity =
         worker->task_capacity != 0 ? worker->task_capacity * 2 : 64;
-    np_task **tasks =
-        np_realloc(worker->tasks, capacity * sizeof(np_task *));
+    np_task **tasks = np_realloc(worker->tasks, capacity * sizeof(np_task *));
     if (tasks == NULL) return NP_NOMEM;
     worker->tasks = tasks;
-    uint32_t *slots =
-        np_realloc(worker->free_tasks, capacity * sizeof *slots);
+    uint32_t *slots = np_realloc(worker->free_tasks, capacity * sizeof *slots);
     if (slots == NULL) return NP_NOMEM;
     worker->free_tasks = slots;
     worker->task_capacity = capacity;

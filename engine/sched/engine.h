@@ -56,9 +56,9 @@ struct np_worker {
   int64_t asleep_until;
   int exit_status; /* of the command, when its main task has ended */
   _Atomic bool stopping;
-  int64_t stop_by; /* written before stopping: when to give up on tasks */
+  int64_t stop_by;    /* written before stopping: when to give up on tasks */
   _Atomic bool ended; /* its thread's body has returned */
-  bool haunted; /* threads left behind may still reach it: never freed */
+  bool haunted;       /* threads left behind may still reach it: never freed */
   np_alarm *alarm;    /* what a host sleeps on; see sched/doze.h */
   uint32_t dozes;
   bool posted; /* to, in its last doze, by another thread */
@@ -94,13 +94,14 @@ struct np_engine {
   /* Who sleeps: a deadlock is found by the last to lie down. */
   np_lock idle_lock;
   uint32_t asleep;
-  _Atomic int32_t outsiders; /* things that may post from outside: signals, I/O */
+  _Atomic int32_t
+      outsiders;          /* things that may post from outside: signals, I/O */
   np_lock interrupt_lock; /* guards the cause until `interrupted` is set */
   np_value interrupt_cause;
   _Atomic bool interrupted;
-  np_waiter *main_waiter;  /* told of a deadlock; worker 0 only */
-  uint32_t spin_threads;   /* 0: more threads than CPUs, do not spin */
-  void *script; /* of the room above */
+  np_waiter *main_waiter; /* told of a deadlock; worker 0 only */
+  uint32_t spin_threads;  /* 0: more threads than CPUs, do not spin */
+  void *script;           /* of the room above */
   np_output output;
   np_lock names_lock;
   struct named *names; /* see sched/names.h */

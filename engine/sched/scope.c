@@ -28,9 +28,9 @@ static inline void scope_unlock(np_context *scope, bool alone) {
   if (!alone) np_lock_leave(&scope->object.lock);
 }
 
-/* A task takes no reference where its scope is at home: the owner keeps it until
- * all its tasks have ended. One elsewhere does, as the owner's worker may have
- * to stop before it. */
+/* A task takes no reference where its scope is at home: the owner keeps it
+ * until all its tasks have ended. One elsewhere does, as the owner's worker may
+ * have to stop before it. */
 void np_scope_admit(np_context *scope, np_task *task) {
   np_waker *waker = task->waiter.waker;
   bool alone = waker->alone;

@@ -3,8 +3,8 @@
 #include "base/thread.h"
 #include "sched/engine.h"
 
-#define POLL_EVERY 64           /* switches between two looks around */
-#define SPIN_NANOSECONDS 5000   /* before a sleep: a wake costs about as much */
+#define POLL_EVERY 64         /* switches between two looks around */
+#define SPIN_NANOSECONDS 5000 /* before a sleep: a wake costs about as much */
 
 /* --- the pool of spawned tasks ------------------------------------------- */
 
@@ -21,8 +21,8 @@ static void wake_one_sleeper(np_engine *engine) {
 
 static np_status pool_push(np_engine *engine, np_task *task) {
   np_lock_take(&engine->pool_lock);
-  uint32_t count = atomic_load_explicit(&engine->pool_count,
-                                        memory_order_relaxed);
+  uint32_t count =
+      atomic_load_explicit(&engine->pool_count, memory_order_relaxed);
   if (count >= NP_POOL_MAX) {
     np_lock_leave(&engine->pool_lock);
     return NP_LIMIT;
@@ -101,7 +101,8 @@ np_status np_engine_spawn(np_worker *from, np_task *task, uint32_t target) {
   return NP_OK;
 }
 
-/* --- sleeping -------------------------------------------------------------- */
+/* --- sleeping --------------------------------------------------------------
+ */
 
 static bool has_news(np_worker *worker) {
   np_waker *me = &worker->waker;
@@ -112,9 +113,9 @@ static bool has_news(np_worker *worker) {
                                memory_order_seq_cst) != 0);
 }
 
-/* Under the idle lock: nothing will make this worker get up. One that sleeps but
- * was signaled is on its feet already; another thread may have taken the timer
- * that it lay down with. */
+/* Under the idle lock: nothing will make this worker get up. One that sleeps
+ * but was signaled is on its feet already; another thread may have taken the
+ * timer that it lay down with. */
 static bool sleeps_for_ever(np_worker *worker) {
   np_waker *waker = &worker->waker;
   return worker->asleep && worker->asleep_until == NP_NEVER &&
@@ -209,7 +210,8 @@ void np_worker_nudge(np_worker *worker) {
     np_event_signal(&worker->waker.event);
 }
 
-/* --- the loop ---------------------------------------------------------------- */
+/* --- the loop ----------------------------------------------------------------
+ */
 
 /* Moves the clock of bubbles in which every task is parked. */
 static bool advance_bubble(np_waker *me) {
@@ -308,8 +310,8 @@ np_task *np_worker_next(np_worker *worker, int64_t until) {
     if (np_unlikely(++worker->switches % POLL_EVERY == 0)) {
       look_around(worker);
       /* Tasks that always have something to do get no longer than others. */
-      if (np_unlikely(atomic_load_explicit(&worker->stopping,
-                                           memory_order_acquire)) &&
+      if (np_unlikely(
+              atomic_load_explicit(&worker->stopping, memory_order_acquire)) &&
           worker->stop_by <= np_clock_now())
         return NULL;
       np_task *spawned = take_spawned(worker);
