@@ -368,6 +368,7 @@ np_task *np_task_spawn_new(np_worker *from, np_context *scope,
     return NULL;
   }
   outcome->shared = true;
+  count_tasks(from, 0); /* It lives where it begins, but was started here. */
   np_object_release(&outcome->object); /* The task keeps one of its own. */
   np_scope_admit(scope, task);
   return task;

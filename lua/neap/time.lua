@@ -22,7 +22,7 @@ end
 --- Waits; never shorter than asked.
 --- @param seconds number 0 or less only gives way
 function time.sleep(seconds)
-  if type(seconds) ~= 'number' then args.number(seconds, 'seconds') end
+  if type(seconds) ~= 'number' or seconds ~= seconds then args.number(seconds, 'seconds') end
   local r = C.npl_sleep(W, seconds)
   if r == PARKED or r == YIELD then return after_sleep(park()) end
   return sleep_slow(r)
