@@ -24,12 +24,17 @@ np_status np_waker_init(np_waker *waker, uint64_t seed) {
   return np_event_open(&waker->event);
 }
 
-void np_waker_free(np_waker *waker) {
+void np_waker_forget_slots(np_waker *waker) {
   np_link *link;
   while ((link = np_list_first(&waker->keeps)) != NULL) {
-    np_list_remove(link); /* A host's channels may outlive their engine. */
+    np_list_remove(link);
     np_container_of(link, np_channel, in_keeper)->keeper = NULL;
   }
+  waker->free_count = waker->slot_high = 0;
+}
+
+void np_waker_free(np_waker *waker) {
+  np_waker_forget_slots(waker); /* A host's channels may outlive us. */
   np_timers_free(&waker->own_timers);
   np_event_close(&waker->event);
   np_free(waker->free_slots);
@@ -152,7 +157,8 @@ void np_waiter_park(np_waker *me, np_waiter *waiter) {
   waiter->winner = -1;
   if (np_unlikely(waiter->bubble != NULL)) np_bubble_parked(me, waiter->bubble);
   if (np_unlikely(me->strong)) {
-    atomic_store_explicit(&waiter->state, NP_WAITS, memory_order_seq_cst);
+    atomic_store_explicit(&waiter->state, NP_WAITS, memory_order_release);
+    atomic_thread_fence(memory_order_seq_cst);
     return;
   }
   atomic_store_explicit(&waiter->state, NP_WAITS, memory_order_release);

@@ -129,6 +129,9 @@ struct np_bubble {
 
 np_status np_waker_init(np_waker *waker, uint64_t seed);
 void np_waker_free(np_waker *waker);
+/* Begins the value table anew; channels that hold slots of it give none back.
+ */
+void np_waker_forget_slots(np_waker *waker);
 
 void np_waiter_init(np_waiter *waiter, np_waker *waker);
 /* The same for one whose last wait is over: touches what may have changed. */

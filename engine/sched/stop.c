@@ -228,7 +228,7 @@ np_status np_engine_renew(np_engine **engine) {
   }
   np_waker *me = &worker->waker;
   me->alone = !worker->haunted;
-  me->free_count = me->slot_high = 0; /* Lua has emptied its table too. */
+  np_waker_forget_slots(me); /* Lua has emptied its table too. */
   me->current = &worker->outside.waiter;
   me->timers = &me->own_timers;
   atomic_store(&me->attention, 0);

@@ -38,6 +38,23 @@ static void test_renews(void **state) {
   assert_int_equal(np_alloc_live(), before);
 }
 
+/* A channel of before gives no slot back to the table of after. */
+static void test_renewed_slots(void **state) {
+  (void)state;
+  np_engine *engine = np_test_engine(0);
+  np_waker *me = &engine->workers[0]->waker;
+  np_channel *channel = np_channel_open(9, NP_BLOCK, false);
+  for (int i = 0; i < 9; i++)
+    assert_true(np_channel_send_slot(me, channel, false) >= 0);
+  np_engine_halt(engine, 0);
+  assert_int_equal(np_engine_stop(engine, NP_SECOND), NP_OK);
+  assert_int_equal(np_engine_renew(&engine), NP_OK);
+  np_object_release(&channel->object);
+  assert_int_equal(me->free_count, 0);
+  for (uint32_t i = 0; i < 20; i++) assert_int_equal(np_slot_take(me), i);
+  np_test_close(engine);
+}
+
 /* While one worker unwinds and spawns, another has long stopped. */
 static void step_spawn_while_unwinding(np_worker *worker, np_task *task) {
   np_waker *me = &worker->waker;
@@ -219,6 +236,7 @@ int main(void) {
   alarm(110);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_renews),
+      cmocka_unit_test(test_renewed_slots),
       cmocka_unit_test(test_spawns_while_unwinding),
       cmocka_unit_test(test_no_cancel_inside_a_shield),
       cmocka_unit_test(test_bubble_time),
