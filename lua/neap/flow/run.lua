@@ -132,7 +132,11 @@ function run.figures(job)
     }
   end
   figures.files, figures.bytes = C.npl_run_files(job.handle, 0), C.npl_run_files(job.handle, 1)
-  figures.bytes_known = C.npl_run_files(job.handle, 2)
+  if C.npl_run_files(job.handle, 3) ~= 0 then -- No file will be found any more.
+    figures.total_bytes = C.npl_run_files(job.handle, 2)
+  end
+  local numbers = job.list[1].op.name == 'range' and job.list[1].numbers
+  if numbers then figures.total_items = numbers[3] end
   figures.items = figures.segments[1].items_in
   return figures
 end
