@@ -103,19 +103,24 @@ static void lines_come_as_events(void **state) {
 
 static void a_script_waits_for_its_tasks(void **state) {
   neap_engine *engine = open_with(*(int32_t *)*state);
-  neap_job_release(start(engine,
-                         "local neap = require 'neap'\n"
-                         "local sum = neap.atomic(0)\n"
-                         "for i = 1, 10 do\n"
-                         "  neap.spawn(function()\n"
-                         "    neap.sleep(0.005)\n"
-                         "    sum:add(i)\n"
-                         "  end)\n"
-                         "end\n"
-                         "neap.sleep(0.05)\n"
-                         "return sum:load()",
-                         0));
+  neap_job_release(
+      start(engine,
+            "local neap = require 'neap'\n"
+            "local sum = neap.atomic(0)\n"
+            "neap.scope(function()\n"
+            "  for i = 1, 10 do\n"
+            "    neap.spawn(function()\n"
+            "      neap.sleep(0.005)\n"
+            "      sum:add(i)\n"
+            "    end)\n"
+            "  end\n"
+            "end)\n"
+            "neap.spawn(function() neap.sleep(0.03) print 'late' end)\n"
+            "return sum:load()",
+            0));
   neap_event event = next(engine);
+  assert_int_equal(event.type, NEAP_EVENT_OUTPUT);
+  event = next(engine);
   neap_value value;
   assert_int_equal(event.type, NEAP_EVENT_DONE);
   assert_int_equal(neap_event_values(&event, &value, 1), 1);

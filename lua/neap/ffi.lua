@@ -46,11 +46,14 @@ declare(C)
 
 local front = ffi.typeof 'np_front *'
 
-local native = { C = C, own = own, library = library_path, closed = false }
+-- Whether the worker's memory is still there: at the end of a lua_State finalizers run in any order.
+local life = { ended = false }
 
--- At the end of a lua_State finalizers run in any order: what is freed must be known to be.
+local native = { C = C, own = own, library = library_path, life = life }
+
+-- The collector marks finalizers: one that knew `native`, and so the worker, would keep it for ever.
 local function end_engine(worker)
-  native.closed = true
+  life.ended = true
   C.npl_release(worker)
 end
 

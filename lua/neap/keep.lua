@@ -45,16 +45,23 @@ function keep.each(fn)
   end
 end
 
--- Lives for one cycle of the collector and leaves a successor.
-local function watch_collector()
+-- A cycle of the collector is over.
+function keep.on_cycle()
+  if native.life.ended then return end
+  if cursor > last then cursor, last = 0, C.npl_kept_high(W) - 1 end
+  sweep(4 * SHARE)
+end
+
+-- Lives for one cycle of the collector and leaves a successor, while anybody has this module: it
+-- must not be what holds it, or an engine whose modules were dropped would never end.
+local function watch_collector(weak)
   local sentinel = newproxy(true)
   getmetatable(sentinel).__gc = function()
-    if native.closed then return end
-    if cursor > last then cursor, last = 0, C.npl_kept_high(W) - 1 end
-    sweep(4 * SHARE)
-    watch_collector()
+    if not weak.keep then return end
+    weak.keep.on_cycle()
+    watch_collector(weak)
   end
 end
-watch_collector()
+watch_collector(setmetatable({ keep = keep }, { __mode = 'v' }))
 
 return keep

@@ -385,6 +385,38 @@ describe('a process', function()
     end)
   end
 
+  it('that drops the module ends the engine, and may load another', function()
+    local name = os.tmpname()
+    local file = io.open(name, 'w')
+    file:write [[
+      local function threads()
+        local file = io.open '/proc/self/status'
+        local count = file:read '*a':match 'Threads:%s*(%d+)'
+        file:close()
+        return count
+      end
+      local function round()
+        local neap = require 'neap'
+        neap.spawn(function() return 1 end):join()
+        neap.go(function() neap.sleep(100) end)
+        neap.tick()
+      end
+      for _ = 1, 5 do
+        round()
+        for name in pairs(package.loaded) do
+          if name:find '^neap' then package.loaded[name] = nil end
+        end
+        collectgarbage() collectgarbage() collectgarbage()
+        io.write(threads(), ' ')
+      end
+    ]]
+    file:close()
+    local pipe = io.popen('luajit ' .. name .. ' 2>&1')
+    assert.equal('1 1 1 1 1 ', pipe:read '*a')
+    pipe:close()
+    os.remove(name)
+  end)
+
   it('that opens and closes Lua states keeps nothing of theirs', function()
     ffi.cdef [[
       typedef struct lua_State spec_state;
