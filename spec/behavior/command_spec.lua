@@ -131,7 +131,8 @@ describe('neap', function()
     handle:write 'print(arg[0] == FILE, arg[1], arg[2], #arg, select("#", ...), ...)'
     handle:close()
     shell(("sed -i 's#FILE#\"%s\"#' %s"):format(file, file))
-    assert.same({ "true\ta\tb c\t2\t2\ta\tb c\n", 0 }, { shell(('%s %s a "b c"'):format(neap, file)) })
+    local out, status = shell(('%s %s a "b c"'):format(neap, file))
+    assert.same({ 'true\ta\tb c\t2\t2\ta\tb c\n', 0 }, { out, status })
     os.remove(file)
     assert.same({ 'x\ty\n', 0 }, { shell(neap .. " -e 'print(...)' x y") })
     assert.same({ 'x\t1\n', 0 }, { shell(("echo 'print(..., #arg)' | %s - x"):format(neap)) })
@@ -143,7 +144,8 @@ describe('neap', function()
       dir=$(mktemp -d)
       echo 'return { name = "mine" }' > "$dir/mine.lua"
       echo 'local neap, mine = require "neap", require "mine"
-        print(neap.spawn(function() return require("mine").name, mine.name end):join())' > "$dir/main.lua"
+        print(neap.spawn(function() return require("mine").name, mine.name end):join())
+        ' > "$dir/main.lua"
       %s "$dir/main.lua"
       rm -r "$dir"]]):format(neap))
     assert.same({ 'mine\tmine\n', 0 }, { out, status })

@@ -258,8 +258,8 @@ describe('select', function()
 
   it('SE-13: the timeout restarts with each call; 0 only looks', function()
     case(function()
-      local ch, cases = neap.channel(1), nil
-      cases = { ch, timeout = D }
+      local ch = neap.channel(1)
+      local cases = { ch, timeout = D }
       for _ = 1, 3 do
         local before = neap.now()
         assert.is_nil((neap.select(cases)))

@@ -335,7 +335,9 @@ describe('task (placement ' .. (support.spread and 'spread' or 'one') .. ')', fu
 
   it('fails when its results cannot travel to those who wait elsewhere', function()
     support.real(function()
-      local task = neap.spawn({ isolated = true }, function() return { co = coroutine.create(print) } end)
+      local task = neap.spawn({ isolated = true }, function()
+        return { co = coroutine.create(print) }
+      end)
       local e = raises('unsendable', task.join, task)
       assert.matches('co', e.message)
     end)
@@ -434,7 +436,8 @@ describe('task', function()
         assert.matches('expected a function, got nil', raises('argument', begin, nil).message)
         assert.matches('expected a function', raises('argument', begin, {}, 7).message)
         assert.matches('daemon', raises('argument', begin, { deamon = true }, print).message)
-        assert.matches('join', raises('argument', function() return begin(print, ''):jion() end).message)
+        local e = raises('argument', function() return begin(type, ''):jion() end)
+        assert.matches('join', e.message)
       end
     end)
   end)
@@ -594,7 +597,9 @@ describe('defer', function()
   end)
 
   it('outside any task raises state', function()
-    if not support.own then assert.matches('neap.run', raises('state', neap.defer, print).message) end
+    if not support.own then
+      assert.matches('neap.run', raises('state', neap.defer, print).message)
+    end
     support.bubble(function() raises('argument', neap.defer, nil) end)
   end)
 end)
@@ -637,7 +642,8 @@ describe('shield', function()
 
   it('passes results and errors on', function()
     support.bubble(function()
-      assert.same({ n = 3, 1, nil, 3 }, results(neap.shield(function(...) return ... end, 1, nil, 3)))
+      local function same(...) return ... end
+      assert.same({ n = 3, 1, nil, 3 }, results(neap.shield(same, 1, nil, 3)))
       local e = raises('error', neap.shield, function() error({ code = 7 }) end)
       assert.equal(7, e.value.code)
       raises('argument', neap.shield, 7)

@@ -31,7 +31,8 @@ describe('misuse', function()
     local task = neap.go(function() end)
     task:wait()
     local rows = {
-      { function() ch:recieve() end, '`recieve`', 'recv' }, { function() ch:snd(1) end, '`snd`', 'send' },
+      { function() ch:recieve() end, '`recieve`', 'recv' },
+      { function() ch:snd(1) end, '`snd`', 'send' },
       { function() ch:closed() end, '`closed`', 'close' },
       { function() ctx:with_timout(1) end, '`with_timout`', 'with_timeout' },
       { function() task:cancl() end, '`cancl`', 'cancel' },
@@ -126,8 +127,11 @@ describe('misuse', function()
     } do
       assert.matches('expected a function', misuse('argument', function() call(7) end))
     end
-    assert.matches('expected a function', misuse('argument', function() neap.with_timeout(1, {}) end))
-    assert.matches('expected a function', misuse('argument', function() neap.context():after 'x' end))
+    for _, call in ipairs {
+      function() neap.with_timeout(1, {}) end, function() neap.context():after 'x' end,
+    } do
+      assert.matches('expected a function', misuse('argument', call))
+    end
   end)
 
   it('a `.` instead of a `:` is an error', function()
