@@ -249,7 +249,11 @@ int32_t np_select_run(np_waker *me, np_select *select, bool wait) {
   return status;
 }
 
+/* A shared channel's sends have no slot, and others may be taking them now. */
 uint32_t np_select_slot(const np_select *select, uint32_t at) {
+  const np_case *entry = &select->cases[at];
+  if (entry->object == NULL || !entry->sends || has_lock(entry->object))
+    return NP_NO_SLOT;
   const np_wait *wait = &select->waits[at];
   return wait->value.tag == NP_SLOT ? wait->value.as.slot : NP_NO_SLOT;
 }
