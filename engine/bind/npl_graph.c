@@ -6,8 +6,7 @@ static np_segment *segment_of(np_turn *turn) {
   return (np_segment *)(void *)turn;
 }
 
-/* --- declaring -------------------------------------------------------------
- */
+/* --- declaring --- */
 
 np_graph *npl_graph_open(void) {
   np_graph *graph;
@@ -40,8 +39,7 @@ bool npl_class_known(const char *pattern, size_t length) {
   return np_class_parse(&class, pattern, length) == NP_OK;
 }
 
-/* --- a run and its plan ------------------------------------------------------
- */
+/* --- a run and its plan --- */
 
 np_run *npl_run_open(np_graph *graph, uint32_t workers, uint32_t forced) {
   np_run *run;
@@ -95,8 +93,7 @@ int32_t npl_run_spawn(np_front *w, np_run *run, uint32_t segment,
   return np_run_spawn(npl_worker(w), run, segment, instance, target);
 }
 
-/* --- how it goes -------------------------------------------------------------
- */
+/* --- how it goes --- */
 
 int32_t npl_run_fault(np_run *run) { return atomic_load(&run->fault); }
 uint32_t npl_run_fault_node(np_run *run) { return run->fault_node; }
@@ -147,8 +144,15 @@ double npl_run_files(np_run *run, int32_t which) {
   }
 }
 
-/* --- a segment
- * ----------------------------------------------------------------- */
+/* --- a segment --- */
+
+void npl_abandon(np_front *w, uint32_t slot, uint32_t generation) {
+  np_task *task = np_task_find(npl_worker(w), slot, generation);
+  np_outcome *outcome = task != NULL ? np_task_outcome(task) : NULL;
+  if (outcome == NULL) return; /* Its scope's end cancels it, then. */
+  np_outcome_cancel(npl_me(w), outcome, (np_value){.tag = NP_NOTHING});
+  np_object_release(&outcome->object);
+}
 
 np_turn *npl_segment_open(np_run *run, uint32_t segment, uint32_t instance) {
   np_segment *opened;
@@ -225,8 +229,7 @@ void npl_segment_any(np_front *w, np_turn *turn, uint32_t step) {
   w->received = np_value_copy(&segment_of(turn)->steps[step].input->any);
 }
 
-/* --- chunks that Lua makes
- * ------------------------------------------------------ */
+/* --- chunks that Lua makes --- */
 
 np_chunk *npl_chunk_new(np_turn *turn, int32_t layout, uint32_t room) {
   np_chunk_pool *pool = &segment_of(turn)->run->pool;

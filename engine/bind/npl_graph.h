@@ -44,6 +44,10 @@ char *npl_run_problem(np_run *run, int32_t *error, double *offset);
 double npl_run_figure(np_run *run, uint32_t segment, int32_t which);
 double npl_run_files(np_run *run, int32_t which);
 
+/* From a finalizer: cancels a task of this worker, if it lives, and touches
+ * nothing that is being put together to send. */
+void npl_abandon(np_front *w, uint32_t slot, uint32_t generation);
+
 /* A segment. NULL: no memory. */
 np_turn *npl_segment_open(np_run *run, uint32_t segment, uint32_t instance);
 int32_t npl_segment_next(np_front *w, np_turn *turn, uint32_t base,

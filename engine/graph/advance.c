@@ -70,8 +70,7 @@ int32_t np_segment_deliver(np_segment *segment, uint32_t at, np_chunk *chunk) {
   return NP_OK;
 }
 
-/* --- input ------------------------------------------------------------------
- */
+/* --- input --- */
 
 static void count_in(np_segment *segment, const np_chunk *chunk) {
   uint64_t items =
@@ -189,8 +188,7 @@ static int32_t pull(np_waker *me, np_segment *segment) {
                                 : pull_source(me, segment);
 }
 
-/* --- output -----------------------------------------------------------------
- */
+/* --- output --- */
 
 static int32_t after_send(np_segment *segment, int32_t status) {
   if (status != NP_CLOSED) return status;
@@ -237,8 +235,7 @@ static void end(np_waker *me, np_segment *segment) {
   np_segment_close(segment);
 }
 
-/* --- the machine
- * -------------------------------------------------------------- */
+/* --- the machine --- */
 
 static int32_t woken(np_waker *me, np_segment *segment, int32_t code) {
   np_segment_wait wait = (np_segment_wait)segment->waiting;

@@ -21,8 +21,7 @@ static int32_t give_number(np_step *step, double number, np_chunk **out) {
   return NP_OK;
 }
 
-/* --- take
- * --------------------------------------------------------------------- */
+/* --- take --- */
 
 static int32_t run_take(np_segment *segment, np_step *step, np_chunk **out) {
   np_shared *shared = np_segment_shared(segment, step);
@@ -42,8 +41,7 @@ static int32_t run_take(np_segment *segment, np_step *step, np_chunk **out) {
   return shared->position == limit ? NP_DONE : NP_OK;
 }
 
-/* --- count
- * -------------------------------------------------------------------- */
+/* --- count --- */
 
 static int32_t run_count(np_segment *segment, np_step *step, np_chunk **out) {
   (void)out;
@@ -60,8 +58,7 @@ static int32_t flush_count(np_segment *segment, np_step *step, np_chunk **out) {
   return give_number(step, (double)atomic_load(&shared->count), out);
 }
 
-/* --- sum
- * ------------------------------------------------------------------------ */
+/* --- sum --- */
 
 /* What rounding loses is kept apart (TwoSum): the same sum, however it is
  * split. */
@@ -102,8 +99,7 @@ static int32_t flush_sum(np_segment *segment, np_step *step, np_chunk **out) {
                      out);
 }
 
-/* --- count_by
- * ------------------------------------------------------------------- */
+/* --- count_by --- */
 
 /* Of the step that gives the counts: where it stands. */
 typedef struct np_giver {

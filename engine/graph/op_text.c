@@ -118,8 +118,7 @@ static int32_t run_over_text(np_segment *segment, np_step *step,
   return NP_OK;
 }
 
-/* --- lines of paths
- * ------------------------------------------------------------ */
+/* --- lines of paths --- */
 
 static np_status open_paths(np_cutter *cutter, const np_chunk *input) {
   uint32_t count = input->count;
@@ -170,8 +169,7 @@ static int32_t run_over_paths(np_segment *segment, np_step *step,
   }
 }
 
-/* --- words of texts
- * ------------------------------------------------------------ */
+/* --- words of texts --- */
 
 /* Texts are scanned one by one; a chunk takes words of many. */
 static int32_t run_over_items(np_segment *segment, np_step *step,

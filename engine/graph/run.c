@@ -127,8 +127,7 @@ bool np_run_take_problem(np_run *run, np_walk_problem *out) {
   return true;
 }
 
-/* --- native tasks ------------------------------------------------------------
- */
+/* --- native tasks --- */
 
 /* What a task is told: which segment of which run. The run outlives the task;
  * the number in the payload is its instance. */

@@ -132,7 +132,7 @@ void np_segment_free(np_segment *segment) {
   np_free(segment);
 }
 
-/* --- what operators and Lua ask for --------------------------------------- */
+/* --- what operators and Lua ask for --- */
 
 void np_step_consumed(np_step *step) {
   np_chunk_release(step->input);

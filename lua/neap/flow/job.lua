@@ -2,8 +2,11 @@
 local args = require 'neap.args'
 local channel = require 'neap.channel'
 local errors = require 'neap.errors'
+local native = require 'neap.ffi'
+local record = require 'neap.task.record'
 local run = require 'neap.flow.run'
 local task = require 'neap.task'
+local C, W = native.C, native.W
 
 local Job = {}
 local Meta = { __index = Job, __name = 'neap.Job' }
@@ -55,6 +58,7 @@ job.Meta = Meta
 -- --- iterating ---------------------------------------------------------------------------------
 
 local AHEAD = 256
+local SLOT, GENERATION = record.SLOT, record.GENERATION
 
 local Iterator = {}
 local IteratorMeta = { __index = Iterator, __name = 'neap.Iterator' }
@@ -79,8 +83,11 @@ IteratorMeta.__call = next_item
 -- Lua 5.1 tells nobody that a loop was left: the collector does, when the iterator goes.
 local function watch(self)
   local proxy = newproxy(true)
-  local started = self.job
-  getmetatable(proxy).__gc = function() started:cancel() end
+  local started = self.job.task
+  local slot, generation = started[SLOT], started[GENERATION]
+  getmetatable(proxy).__gc = function()
+    if not native.life.ended then C.npl_abandon(W, slot, generation) end
+  end
   self.proxy = proxy
 end
 

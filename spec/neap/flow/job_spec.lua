@@ -144,6 +144,26 @@ describe('iter', function()
   end)
 end)
 
+describe('an iterator that nobody holds', function()
+  it('is canceled by the collector', function()
+    neap.run(function()
+      local alive = neap.atomic(1)
+      local function leave_early()
+        for v in endless():iter { name = 'left' } do
+          if v > 10 then return end
+        end
+      end
+      leave_early()
+      for _ = 1, 3 do collectgarbage() end
+      neap.sleep(0.01)
+      for _, row in ipairs(neap.tasks()) do
+        if row.name == 'left' then alive:add(1) end
+      end
+      assert.equal(1, alive:load())
+    end)
+  end)
+end)
+
 describe('ordered fan_out', function()
   it('gives the order of the input, whatever each item costs', function()
     neap.run(function()
