@@ -196,7 +196,8 @@ np_line_end np_terminal_read(np_terminal *terminal, const char *prompt,
   snprintf(terminal->prompt, sizeof terminal->prompt, "%s", prompt);
   terminal->dropped = false;
   el_resize(terminal->edit);
-  /* libedit shows the prompt first, and a Ctrl-D typed at once would be lost. */
+  /* libedit shows the prompt first, and a Ctrl-D typed at once would be lost.
+   */
   el_wset(terminal->edit, EL_PREP_TERM, 1);
   streams_to_pipe(terminal);
   terminal->reading = true;

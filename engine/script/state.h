@@ -12,7 +12,7 @@ struct lua_State;
 typedef struct np_script_config {
   const char *library; /* path for ffi.load; NULL: symbols of the executable */
   const char *path, *cpath; /* package.path and cpath; NULL: as built */
-  bool guest;          /* inside a host: no C modules, no os.exit */
+  bool guest;               /* inside a host: no C modules, no os.exit */
 } np_script_config;
 
 /* Opens the state of `worker` (worker->state) and loads "neap.own" into it.
