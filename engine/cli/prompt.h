@@ -16,7 +16,7 @@
 int32_t npl_prompt_open(np_front *w, const char *history);
 /* Asks for a line. The answer is the line as a string; true for one that was
  * dropped; false at the end. One question at a time. */
-void npl_prompt_ask(const char *prompt);
+void npl_prompt_ask(const char *question);
 void npl_prompt_remember(const char *entry);
 /* Ctrl-C is for this task from now on (NULL: for nobody). The first asks it to
  * end; a second raises `interrupted` in Lua code that does not listen. */
