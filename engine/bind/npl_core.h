@@ -21,6 +21,8 @@ const char *npl_cdef(void); /* declared by hand in lua/neap/ffi.lua */
 uint32_t npl_workers(np_front *w);
 uint32_t npl_number(np_front *w);
 uint32_t npl_cpus(void);
+int32_t npl_output_failed(void);
+void npl_broken_pipe(np_front *w);
 bool npl_is_outside(np_front *w);
 double npl_now(np_front *w);
 double npl_stat(np_front *w, int which);

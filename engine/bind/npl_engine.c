@@ -1,3 +1,7 @@
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
 #include "base/alloc.h"
 #include "base/embedded.h"
 #include "bind/npl_core.h"
@@ -10,6 +14,23 @@ uint32_t npl_workers(np_front *w) {
 }
 
 uint32_t npl_number(np_front *w) { return npl_worker(w)->number; }
+
+/* 0: all that was written to stdout went its way; 1: it did not; 2: because its
+ * reader has gone. A compiled io.write does not tell a short write from a whole
+ * one, and the stream's error flag stays. */
+int32_t npl_output_failed(void) {
+  if (!ferror(stdout)) return 0;
+  struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+  return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0 ? 2 : 1;
+}
+
+/* The reader of the output has gone. Our threads have SIGPIPE blocked, so that
+ * deferred work runs first; then the command dies of the signal. */
+void npl_broken_pipe(np_front *w) {
+  np_engine *engine = npl_worker(w)->engine;
+  atomic_store(&engine->dies_of, SIGPIPE);
+  np_engine_interrupt(engine, (np_value){.tag = NP_NOTHING});
+}
 
 uint32_t npl_cpus(void) { return np_quota_cpus(); }
 

@@ -29,6 +29,7 @@ int main(int argc, char **argv) {
   int status = np_script_main(worker, argc, argv);
   fflush(stdout);
   int signal = np_signals_received();
+  if (signal == 0) signal = atomic_load(&engine->dies_of);
   if (signal != 0) np_signals_die(signal);
 #ifdef NP_DEBUG
   /* The release build lets the kernel take millions of keys back at once. */

@@ -1,12 +1,27 @@
 --- `print` as all states of the command have it: one write a line, so that lines of different
 --- tasks and workers never mix. In a module, so that it travels by name like any built-in.
 local ffi = require 'ffi'
+local errors = require 'neap.errors'
+local native = require 'neap.ffi'
+local C, W = native.C, native.W
 local select, tostring, concat = select, tostring, table.concat
+
+local READER_GONE = 2
+
+local function give_up(failed)
+  if failed == READER_GONE then
+    C.npl_broken_pipe(W)
+    error(errors.canceled 'nobody reads the output any more', 0)
+  end
+  errors.raise(errors.io('standard output', nil, 'the system refused', 'write to'))
+end
 
 local function line(...)
   local parts, count = { ... }, select('#', ...)
   for index = 1, count do parts[index] = tostring(parts[index]) end
   io.stdout:write(concat(parts, '\t', 1, count) .. '\n')
+  local failed = C.npl_output_failed()
+  if failed ~= 0 then return give_up(failed) end
 end
 
 print = line -- luacheck: globals print
