@@ -100,7 +100,7 @@ const char *npl_task_waits_on(np_front *w, uint32_t slot) {
   if (waiter->deaf) return "its scope's tasks";
   if (waiter->wait_count > 1) return "select";
   if (waiter->wait_count == 0)
-    return waiter->timer.position != 0 ? "sleep" : "for ever";
+    return np_timer_is_armed(&waiter->timer) ? "sleep" : "for ever";
   const np_wait *wait = waiter->waits;
   if (wait->object == NULL) return "select";
   if (wait->object->kind == &np_channel_kind)
@@ -203,16 +203,15 @@ int32_t npl_limit(np_front *w, int32_t status, double seconds) {
 }
 
 int32_t npl_check(np_front *w) {
-  int32_t status = np_waker_check(npl_me(w));
+  np_waker *me = npl_me(w);
+  int32_t status = np_waker_check(me);
+  if (status == NP_OK && np_waiter_is_stale(me->current))
+    return np_waiter_withdraw(me);
   return status;
 }
 
 bool npl_shield(np_front *w, bool on) {
-  np_waiter *current = npl_me(w)->current;
-  bool before = current->shielded;
-  current->shielded = on;
-  if (!on) np_waker_call(npl_me(w));
-  return before;
+  return np_task_shield(npl_me(w), on);
 }
 
 /* Whether the current task's next blocking call would raise. */
