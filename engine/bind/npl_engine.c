@@ -29,7 +29,11 @@ int32_t npl_output_failed(void) {
 void npl_broken_pipe(np_front *w) {
   np_engine *engine = npl_worker(w)->engine;
   atomic_store(&engine->dies_of, SIGPIPE);
-  np_engine_interrupt(engine, (np_value){.tag = NP_NOTHING});
+  static const char text[] = "the reader has gone";
+  np_value cause;
+  if (np_value_string(&cause, text, sizeof text - 1) != NP_OK)
+    cause.tag = NP_NOTHING;
+  np_engine_interrupt(engine, cause);
 }
 
 uint32_t npl_cpus(void) { return np_quota_cpus(); }

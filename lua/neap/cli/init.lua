@@ -22,8 +22,12 @@ local function usage_error(message)
   return 2
 end
 
+-- What the person who pressed Ctrl-C, or closed the pipe, knows already.
+local ASKED_FOR = { ['interrupt signal received'] = true, ['the reader has gone'] = true }
+
 local function report(e)
   e = errors.is(e) and e or errors.user(e)
+  if e.kind == 'canceled' and ASKED_FOR[e.cause] then return 1 end
   io.stdout:flush() -- What was printed before it stands before it.
   io.stderr:write('neap: ', e:report(), '\n')
   return e.kind == 'deadlock' and 2 or 1

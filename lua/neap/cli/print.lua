@@ -11,7 +11,7 @@ local READER_GONE = 2
 local function give_up(failed)
   if failed == READER_GONE then
     C.npl_broken_pipe(W)
-    error(errors.canceled 'nobody reads the output any more', 0)
+    error(errors.canceled 'the reader has gone', 0)
   end
   errors.raise(errors.io('standard output', nil, 'the system refused', 'write to'))
 end
