@@ -28,9 +28,9 @@ static void *counted(void *block) {
   if (block != NULL) atomic_fetch_add(&live_blocks, 1);
   return block;
 }
-#define COUNT_FREE(block)                                                     \
-  do {                                                                        \
-    if ((block) != NULL) atomic_fetch_sub(&live_blocks, 1);                   \
+#define COUNT_FREE(block)                                   \
+  do {                                                      \
+    if ((block) != NULL) atomic_fetch_sub(&live_blocks, 1); \
   } while (0)
 #else
 #define must_fail() 0

@@ -6,13 +6,13 @@
 #ifdef NP_DEBUG
 #include <stdio.h>
 #include <stdlib.h>
-#define np_assert(condition)                                                  \
-  do {                                                                        \
-    if (!(condition)) {                                                       \
-      fprintf(stderr, "neap: bug: %s:%d: %s\n", __FILE__, __LINE__,           \
-              #condition);                                                    \
-      abort();                                                                \
-    }                                                                         \
+#define np_assert(condition)                                        \
+  do {                                                              \
+    if (!(condition)) {                                             \
+      fprintf(stderr, "neap: bug: %s:%d: %s\n", __FILE__, __LINE__, \
+              #condition);                                          \
+      abort();                                                      \
+    }                                                               \
   } while (0)
 #else
 #define np_assert(condition) ((void)sizeof(condition))

@@ -14,7 +14,7 @@ typedef struct np_list {
   np_link head;
 } np_list;
 
-#define np_container_of(pointer, type, member)                                \
+#define np_container_of(pointer, type, member) \
   ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 static inline void np_list_init(np_list *list) {

@@ -23,21 +23,20 @@ static inline void np_cpu_pause(void) {
 void np_lock_take_slow(np_lock *lock);
 void np_lock_leave_slow(np_lock *lock);
 
-static inline void np_lock_init(np_lock *lock) {
-  atomic_init(&lock->state, 0);
-}
+static inline void np_lock_init(np_lock *lock) { atomic_init(&lock->state, 0); }
 
 static inline void np_lock_take(np_lock *lock) {
   uint32_t free_state = 0;
-  if (np_unlikely(!atomic_compare_exchange_strong_explicit(
-          &lock->state, &free_state, 1, memory_order_acquire,
-          memory_order_relaxed)))
+  if (np_unlikely(
+          !atomic_compare_exchange_strong_explicit(&lock->state, &free_state, 1,
+                                                   memory_order_acquire,
+                                                   memory_order_relaxed)))
     np_lock_take_slow(lock);
 }
 
 static inline void np_lock_leave(np_lock *lock) {
-  if (np_unlikely(atomic_exchange_explicit(&lock->state, 0,
-                                           memory_order_release) == 2))
+  if (np_unlikely(
+          atomic_exchange_explicit(&lock->state, 0, memory_order_release) == 2))
     np_lock_leave_slow(lock);
 }
 

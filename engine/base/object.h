@@ -34,7 +34,7 @@ struct np_object {
   /* Waits whose owner, and nobody who won its claim, has yet to take them out;
    * guarded by lock. */
   uint32_t enlisted;
-  bool orphaned;     /* the last reference went while somebody waited */
+  bool orphaned; /* the last reference went while somebody waited */
 };
 
 static inline void np_object_init(np_object *object,

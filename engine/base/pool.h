@@ -10,9 +10,9 @@
 
 typedef struct np_pool {
   np_lock lock;
-  size_t size, page; /* of a block, of the next page */
-  void *free;        /* chained through their first word */
-  void *pages;       /* all there are, chained the same way */
+  size_t size, page;       /* of a block, of the next page */
+  void *free;              /* chained through their first word */
+  void *pages;             /* all there are, chained the same way */
   char *fresh, *fresh_end; /* never used yet, in the newest page */
 } np_pool;
 

@@ -7,7 +7,7 @@
 
 /* Crash reporters and profilers of the host go on working in our threads. */
 static void mask_of_workers(sigset_t *set) {
-  static const int open_signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+  static const int open_signals[] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
                                      SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
   sigfillset(set);
   for (size_t i = 0; i < sizeof open_signals / sizeof *open_signals; i++)

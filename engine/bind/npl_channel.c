@@ -65,9 +65,7 @@ uint32_t npl_channel_len(np_channel *channel) {
   return np_channel_len(channel);
 }
 
-uint32_t npl_channel_capacity(np_channel *channel) {
-  return channel->capacity;
-}
+uint32_t npl_channel_capacity(np_channel *channel) { return channel->capacity; }
 
 double npl_channel_dropped(np_channel *channel) {
   np_channel_lock(channel);

@@ -3,7 +3,8 @@
 
 /* Handles that Lua objects of this worker stand for, by a small number. Lua
  * keeps the objects in a weak array under the same numbers and gives up those
- * whose object has gone: a finalizer for each would cost more than the handle. */
+ * whose object has gone: a finalizer for each would cost more than the handle.
+ */
 
 static bool make_room(np_kept *kept) {
   if (kept->free_count != 0 || kept->high < kept->capacity) return true;
@@ -27,8 +28,8 @@ uint32_t npl_keep(np_front *w, np_object *object) {
     np_object_release(object);
     return NP_NO_SLOT;
   }
-  uint32_t id = kept->free_count != 0 ? kept->free_ids[--kept->free_count]
-                                      : kept->high++;
+  uint32_t id =
+      kept->free_count != 0 ? kept->free_ids[--kept->free_count] : kept->high++;
   kept->objects[id] = object;
   return id;
 }

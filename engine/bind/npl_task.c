@@ -210,9 +210,7 @@ int32_t npl_check(np_front *w) {
   return status;
 }
 
-bool npl_shield(np_front *w, bool on) {
-  return np_task_shield(npl_me(w), on);
-}
+bool npl_shield(np_front *w, bool on) { return np_task_shield(npl_me(w), on); }
 
 /* Whether the current task's next blocking call would raise. */
 bool npl_must_end(np_front *w) {

@@ -43,8 +43,8 @@ int32_t npl_add_handle(np_front *w, np_object *object) {
   if (worker->staged_count == worker->staged_capacity) {
     uint32_t capacity =
         worker->staged_capacity != 0 ? worker->staged_capacity * 2 : 8;
-    np_object **handles = np_realloc(worker->staged_handles,
-                                     capacity * sizeof(np_object *));
+    np_object **handles =
+        np_realloc(worker->staged_handles, capacity * sizeof(np_object *));
     if (handles == NULL) return NP_NOMEM;
     worker->staged_handles = handles;
     worker->staged_capacity = capacity;

@@ -100,9 +100,9 @@ struct np_engine {
   np_value interrupt_cause;
   _Atomic bool interrupted;
   _Atomic int32_t dies_of; /* the signal to end by, once all have unwound */
-  np_waiter *main_waiter; /* told of a deadlock; worker 0 only */
-  uint32_t spin_threads;  /* 0: more threads than CPUs, do not spin */
-  void *script;           /* of the room above */
+  np_waiter *main_waiter;  /* told of a deadlock; worker 0 only */
+  uint32_t spin_threads;   /* 0: more threads than CPUs, do not spin */
+  void *script;            /* of the room above */
   np_output output;
   np_lock names_lock;
   struct named *names; /* see sched/names.h */

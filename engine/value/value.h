@@ -16,7 +16,7 @@
 /* cdef:begin */
 typedef enum np_tag {
   NP_NOTHING = 0,
-  NP_SLOT = 1,    /* as.slot: in the value table of the worker at hand */
+  NP_SLOT = 1, /* as.slot: in the value table of the worker at hand */
   NP_FALSE = 2,
   NP_TRUE = 3,
   NP_NULL = 4,    /* neap.null */
@@ -82,7 +82,7 @@ np_status np_value_string(np_value *out, const char *bytes, uint64_t length);
 /* As np_blob_new: on success the handles' references are the value's. */
 np_status np_value_encoded(np_value *out, const char *bytes, uint64_t length,
                            np_object **handles, uint32_t handle_count);
-void np_value_drop(np_value *value);   /* Then NP_NOTHING. Slots: untouched. */
+void np_value_drop(np_value *value); /* Then NP_NOTHING. Slots: untouched. */
 np_value np_value_copy(const np_value *value); /* One more owner. */
 
 #endif
