@@ -6,6 +6,7 @@ local args = require 'neap.args'
 local errors = require 'neap.errors'
 local keep = require 'neap.keep'
 local native = require 'neap.ffi'
+local promote = require 'neap.channel.promote'
 local scheduler = require 'neap.scheduler'
 local value = require 'neap.value'
 local C, W, V = native.C, native.W, native.V
@@ -26,7 +27,9 @@ local SendCase = { __name = 'neap.SendCase' }
 local function label(self) return self.name and 'channel ' .. self.name or 'channel' end
 
 local function raise(self, code, verb)
-  if code == CLOSED then return errors.raise(errors.closed(('%s on closed %s'):format(verb, label(self)))) end
+  if code == CLOSED then
+    return errors.raise(errors.closed(('%s on closed %s'):format(verb, label(self))))
+  end
   return scheduler.raise(code, ('%s on %s'):format(verb, label(self)))
 end
 
@@ -230,7 +233,9 @@ function Channel:dropped() return C.npl_channel_dropped(self.h) end
 --- A send case for `neap.select`; reusable: `case.value = v`.
 function Channel:sending(v) return setmetatable({ channel = self, value = v }, SendCase) end
 
-local function view(self, class) return setmetatable({ h = self.h, name = self.name, shared = false, of = self }, class) end
+local function view(self, class)
+  return setmetatable({ h = self.h, name = self.name, shared = false, of = self }, class)
+end
 
 local function refusing(what, names)
   local methods = {}
@@ -249,34 +254,6 @@ function Channel:receive_only() return view(self, ReceiveMeta) end
 function Channel:send_only() return view(self, SendMeta) end
 
 -- --- travelling --------------------------------------------------------------------------------
-
-local slot_list = ffi.typeof 'uint32_t[?]'
-
-local function encode_slots(self, slots, count)
-  for index = 0, count - 1 do
-    local ok, e = pcall(value.put, V[slots[index]])
-    if not ok then
-      C.npl_promote_abandon(W)
-      if errors.is(e, 'unsendable') then
-        e.message = ('%s holds a value that cannot travel: %s'):format(label(self), e.message)
-      end
-      return error(e, 0)
-    end
-    C.npl_promote_add(W)
-  end
-end
-
---- All or nothing: everything in the channel is encoded before it is marked shared.
-local function promote(self)
-  if C.npl_channel_is_shared(self.h) then return end
-  local count = C.npl_channel_slots(self.h, nil, 0)
-  local slots = slot_list(count + 1)
-  C.npl_channel_slots(self.h, slots, count)
-  if not C.npl_promote_begin(W, count) then return errors.raise(errors.memory 'a message') end
-  encode_slots(self, slots, count)
-  C.npl_channel_promote(W, self.h)
-  for index = 0, count - 1 do V[slots[index]] = false end
-end
 
 local travel = value.traveler(KIND, promote)
 Meta.__travel = travel
@@ -303,7 +280,9 @@ value.define(KIND, function(pointer) return wrap(ffi.cast('np_channel *', pointe
 
 local OPTIONS = {
   name = args.string, shared = args.boolean,
-  overflow = function(v, name) return args.one_of(v, name, { 'block', 'drop_new', 'drop_old', 'error' }) end,
+  overflow = function(v, name)
+    return args.one_of(v, name, { 'block', 'drop_new', 'drop_old', 'error' })
+  end,
 }
 local NONE = {}
 

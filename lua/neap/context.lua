@@ -70,7 +70,8 @@ function Context:with_value(key, v)
   check(self)
   if key == nil then errors.raise(errors.argument 'with_value: the key is nil') end
   if not KEYS[type(key)] then
-    errors.raise(errors.argument(('with_value: a key is a string, a number or a boolean, got a %s'):format(type(key))))
+    local text = 'with_value: a key is a string, a number or a boolean, got a %s'
+    errors.raise(errors.argument(text:format(type(key))))
   end
   value.put(key)
   C.npl_context_key(W)
@@ -93,7 +94,8 @@ local CANCELABLE = { with_cancel = true, with_timeout = true, with_deadline = tr
 function Context:cancel(cause)
   check(self)
   if not CANCELABLE[self.kind] then
-    errors.raise(errors.state(('cancel of a %s context; fix: cancel a child made by with_cancel'):format(self.kind)))
+    local text = 'cancel of a %s context; fix: cancel a child made by with_cancel'
+    errors.raise(errors.state(text:format(self.kind)))
   end
   if cause ~= nil then value.put(cause) else C.npl_put_nothing(W) end
   C.npl_context_cancel(W, self.h)

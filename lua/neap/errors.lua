@@ -116,8 +116,8 @@ local function text_of(value)
   return '(a table was raised)'
 end
 
-local BOUNDARY = 'blocking call where nothing can yield (in require, or in a callback of table.sort '
-  .. 'or string.gsub); collect first, or start it with neap.go'
+local BOUNDARY = 'blocking call where nothing can yield (in require, or in a callback of '
+  .. 'table.sort or string.gsub); collect first, or start it with neap.go'
 
 --- Wraps what user code raised; an error object of ours comes back as it is.
 --- @param value any stays unchanged in `e.value`

@@ -46,12 +46,14 @@ declare(C)
 
 local front = ffi.typeof 'np_front *'
 
--- Whether the worker's memory is still there: at the end of a lua_State finalizers run in any order.
+-- Whether the worker's memory is still there: at the end of a lua_State finalizers run in any
+-- order.
 local life = { ended = false }
 
 local native = { C = C, own = own, library = library_path, life = life }
 
--- The collector marks finalizers: one that knew `native`, and so the worker, would keep it for ever.
+-- The collector marks finalizers: one that knew `native`, and so the worker, would keep it for
+-- ever.
 local function end_engine(worker)
   life.ended = true
   C.npl_release(worker)

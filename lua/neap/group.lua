@@ -103,7 +103,8 @@ end
 --- @param n integer|nil tasks at once; nil: no limit. Only while none is active
 function Group:set_limit(n)
   if self.active ~= 0 then
-    errors.raise(errors.state(('set_limit while %d tasks of the group are active'):format(self.active)))
+    local text = 'set_limit while %d tasks of the group are active'
+    errors.raise(errors.state(text:format(self.active)))
   end
   self.limit = n and args.integer(n, 'n', 0, 2 ^ 31) or false
 end

@@ -86,7 +86,9 @@ function Meta.__index(self, key)
   return Outcome[key]
 end
 Meta.__name = 'neap.Task'
-Meta.__tostring = function(self) return ('task %s (%s)'):format(self.name or self.id, self:status()) end
+Meta.__tostring = function(self)
+  return ('task %s (%s)'):format(self.name or self.id, self:status())
+end
 Meta.__travel = value.traveler(KIND)
 
 --- @param h cdata np_outcome * with a reference

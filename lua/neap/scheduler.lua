@@ -76,7 +76,8 @@ end
 scheduler.pump = own and own.pump or host_pump
 
 local function refuse_turn()
-  return errors.raise(errors.state 'neap.tick inside a task, or in what the scheduler called: it runs already')
+  return errors.raise(errors.state(
+    'neap.tick inside a task, or in what the scheduler called: it runs already'))
 end
 
 --- Runs what is ready, for a host's frame: stops at the first yield after `budget` seconds. When
@@ -147,8 +148,11 @@ function scheduler.raise(code, what)
   if code == native.NOMEM then errors.raise(errors.memory(what)) end
   if code == native.STATE then errors.raise(errors.state(OWN_COROUTINE)) end
   if code == native.LIMIT then errors.raise(errors.limit((what or 'queue') .. ' is full')) end
-  if code == native.RANGE then errors.raise(errors.argument((what or 'value') .. ' is out of range')) end
-  error(errors.new('state', { message = ('%s failed with code %d'):format(what or 'wait', code) }), 0)
+  if code == native.RANGE then
+    errors.raise(errors.argument((what or 'value') .. ' is out of range'))
+  end
+  local text = ('%s failed with code %d'):format(what or 'wait', code)
+  error(errors.new('state', { message = text }), 0)
 end
 
 return scheduler

@@ -224,7 +224,8 @@ function scope.defer(fn, ...)
   args.callable(fn, 'fn')
   local self = task.current()
   if not self or C.npl_is_outside(W) then
-    return errors.raise(errors.state 'neap.defer outside any task; fix: neap.run(function() ... end)')
+    return errors.raise(errors.state(
+      'neap.defer outside any task; fix: neap.run(function() ... end)'))
   end
   local list = self.deferred
   if not list then

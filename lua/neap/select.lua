@@ -12,11 +12,14 @@ local task = require 'neap.task'
 local value = require 'neap.value'
 local C, W, V = native.C, native.W, native.V
 local PARKED, PUMP, YIELD, CLOSED = native.PARKED, native.PUMP, native.YIELD, native.CLOSED
-local MESSAGE, AGAIN, TIMEOUT, NO_SLOT = native.MESSAGE, native.AGAIN, native.TIMEOUT, native.NO_SLOT
+local MESSAGE, AGAIN = native.MESSAGE, native.AGAIN
+local TIMEOUT, NO_SLOT = native.TIMEOUT, native.NO_SLOT
 local park, take = scheduler.park, value.take
 local getmetatable, type = getmetatable, type
 
-local never = setmetatable({}, { __name = 'neap.never', __tostring = function() return 'neap.never' end })
+local never = setmetatable({}, {
+  __name = 'neap.never', __tostring = function() return 'neap.never' end,
+})
 
 -- Under this key a case table keeps its C side: { h =, count =, [i] = the case seen }.
 local SIDE = {}
@@ -75,7 +78,9 @@ local function make_side(cases)
     if count > 65536 then errors.raise(errors.argument 'select: more than 65,536 cases') end
     errors.raise(errors.memory 'a select')
   end
-  return { h = ffi.gc(h, release), count = count, busy = false, ended = false, sends = false, kinds = {} }
+  return {
+    h = ffi.gc(h, release), count = count, busy = false, ended = false, sends = false, kinds = {},
+  }
 end
 
 -- Brings the C side up to date with the cases as they are now.
@@ -140,7 +145,6 @@ end
 
 local function clear_slots(side)
   for index = 1, side.count do
-    local case = side[index]
     if side.kinds[index] == SEND then
       local slot = C.npl_select_left(side.h, index - 1)
       if slot ~= NO_SLOT then V[slot] = false end
@@ -177,11 +181,13 @@ end
 
 local function now_chosen(side, k)
   local index = W.index
-  if side.kinds[index] == SEND and k == 0 and W.slot ~= NO_SLOT then V[W.slot] = side[index].value end
+  if side.kinds[index] == SEND and k == 0 and W.slot ~= NO_SLOT then
+    V[W.slot] = side[index].value
+  end
   return chosen(side, k)
 end
 
-local function run_slow(cases, side, r, timeout)
+local function run_slow(side, r, timeout)
   while r == YIELD do
     park()
     if side.sends then stage_sends(side) end
@@ -229,7 +235,7 @@ local function select(cases)
     side.busy = true
     return after_select(side, park())
   end
-  return run_slow(cases, side, r, timeout)
+  return run_slow(side, r, timeout)
 end
 
 return { select = select, never = never }

@@ -23,7 +23,9 @@ local HOMES = {
 -- One object a handle and state: address -> object. Weak, the objects own their references.
 local known = setmetatable({}, { __mode = 'v' })
 
-local function address(pointer) return tonumber(ffi.cast('intptr_t', ffi.cast('void *', pointer))) end
+local function address(pointer)
+  return tonumber(ffi.cast('intptr_t', ffi.cast('void *', pointer)))
+end
 
 local object_type = ffi.typeof 'np_object *'
 

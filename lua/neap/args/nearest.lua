@@ -5,10 +5,10 @@ local MAX_LENGTH = 40
 
 -- Edit distance in which two swapped neighbours count once; `limit` or more ends the search early.
 local function distance(a, b, limit)
-  local before, above, row = nil, {}, nil
+  local before, above = nil, {}
   for j = 0, #b do above[j] = j end
   for i = 1, #a do
-    row = { [0] = i }
+    local row = { [0] = i }
     local least = i
     for j = 1, #b do
       local same = a:byte(i) == b:byte(j)

@@ -78,8 +78,9 @@ function prototype.environment_fault(fn)
   local environment = getfenv(fn)
   if environment == _G or environment == strict then return nil end
   local reads, writes = prototype.globals(fn)
-  for name in next, writes do
-    return ('sets `%s` in an environment of its own (setfenv)'):format(name)
+  local written = next(writes)
+  if written then
+    return ('sets `%s` in an environment of its own (setfenv)'):format(written)
   end
   for name in next, reads do
     if environment[name] ~= _G[name] then

@@ -54,7 +54,8 @@ end
 --- Returns when every other task of the bubble waits or has ended; time stands still.
 function test.settle()
   if not C.npl_in_bubble(W) then
-    errors.raise(errors.state 'neap.test.settle outside a bubble; fix: call it inside neap.test.bubble(fn)')
+    errors.raise(errors.state(
+      'neap.test.settle outside a bubble; fix: call it inside neap.test.bubble(fn)'))
   end
   local status = C.npl_settle(W)
   if status == native.STATE then
@@ -73,7 +74,8 @@ function test.explore(n, fn)
     if not ok then
       e = errors.user(e)
       e.seed = seed
-      e.message = ('%s (seed %d: neap.test.bubble(fn, { seed = %d }) replays it)'):format(e.message, seed, seed)
+      local text = '%s (seed %d: neap.test.bubble(fn, { seed = %d }) replays it)'
+      e.message = text:format(e.message, seed, seed)
       return error(e, 0)
     end
   end

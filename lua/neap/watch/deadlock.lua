@@ -12,7 +12,8 @@ local function describe(what)
       parts[#parts + 1] = ('%s %s (%s)'):format(row.name, row.waits_for, row.where)
     end
   end
-  local waits = #parts > 0 and table.concat(parts, ', ') or ('%s outside any task'):format(what or 'a wait')
+  local waits = #parts > 0 and table.concat(parts, ', ')
+    or ('%s outside any task'):format(what or 'a wait')
   local e = errors.new('deadlock', {
     message = 'all tasks wait and nothing can wake them: ' .. waits,
   })

@@ -2,7 +2,8 @@
 local native = require 'neap.ffi'
 local C, W = native.C, native.W
 
---- @return table tasks (live), started, ready (on this worker), queued (spawned, not begun), workers
+--- @return table tasks (live), started, ready (on this worker), queued (spawned, not begun) and
+---   workers
 local function stats()
   return {
     started = C.npl_stat(W, 0), tasks = C.npl_stat(W, 1), ready = C.npl_stat(W, 2),
