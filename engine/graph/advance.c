@@ -2,9 +2,19 @@
 #include "base/assert.h"
 #include "graph/segment.h"
 
-#define CHUNK_BUDGET                                       \
-  50 /* of NP_BUDGET: a native task gives way now and then \
-      */
+/* Of NP_BUDGET: a native task gives way now and then. */
+#define CHUNK_BUDGET 50
+* /
+
+    /* A chunk is worth many operations; but who has just given way goes on, or
+     * a small budget would never let it. */
+    static int32_t
+    give_way(np_waker *me, np_segment *segment) {
+  if (!segment->yielded) me->front.budget -= CHUNK_BUDGET;
+  int32_t status = np_waker_check(me);
+  segment->yielded = status == NP_YIELD;
+  return status;
+}
 
 static void count_out(np_segment *segment, const np_chunk *chunk) {
   uint64_t items =
@@ -150,8 +160,7 @@ static int32_t sleep_a_little(np_waker *me, np_segment *segment) {
 }
 
 static int32_t pull_source(np_waker *me, np_segment *segment) {
-  me->front.budget -= CHUNK_BUDGET;
-  int32_t status = np_waker_check(me);
+  int32_t status = give_way(me, segment);
   if (status != NP_OK) return status;
   np_chunk *chunk = NULL;
   status = np_source_pull(segment, &chunk);
@@ -279,8 +288,7 @@ static int32_t run_step(np_waker *me, np_segment *segment, uint32_t at) {
     me->front.budget -= CHUNK_BUDGET;
     return NP_TURN_RUN;
   }
-  me->front.budget -= CHUNK_BUDGET;
-  int32_t status = np_waker_check(me);
+  int32_t status = give_way(me, segment);
   if (status != NP_OK) return status;
   np_chunk *out = NULL;
   status = step->ops->run(segment, step, &out);
@@ -318,8 +326,7 @@ static int32_t feed(np_waker *me, np_segment *segment) {
   if (!segment->input_ended) {
     if (segment->plan->source == NP_SOURCE_LUA) {
       segment->turn.step = 0;
-      me->front.budget -= CHUNK_BUDGET;
-      int32_t status = np_waker_check(me);
+      int32_t status = give_way(me, segment);
       return status != NP_OK ? status : NP_TURN_PULL;
     }
     return pull(me, segment);

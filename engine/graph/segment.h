@@ -82,6 +82,7 @@ struct np_segment {
   uint64_t sent;     /* numbers chunks for an ordered region behind us */
   uint32_t flushing; /* the step that gives its rest */
   uint32_t stopped;  /* steps that get no more input: those below this */
+  bool yielded;      /* the last look around gave way */
   bool sinks; /* ends with a partial: how fast the next one is, is nothing */
   uint8_t waiting;
   bool claimed, has_permit, input_ended, output_closed, ended;
