@@ -4,12 +4,10 @@
 
 /* Of NP_BUDGET: a native task gives way now and then. */
 #define CHUNK_BUDGET 50
-* /
 
-    /* A chunk is worth many operations; but who has just given way goes on, or
-     * a small budget would never let it. */
-    static int32_t
-    give_way(np_waker *me, np_segment *segment) {
+/* A chunk is worth many operations; but who has just given way goes on, or
+ * a small budget would never let it. */
+static int32_t give_way(np_waker *me, np_segment *segment) {
   if (!segment->yielded) me->front.budget -= CHUNK_BUDGET;
   int32_t status = np_waker_check(me);
   segment->yielded = status == NP_YIELD;
