@@ -16,8 +16,7 @@ local AGAIN, DONE = native.AGAIN, native.DONE
 local park, take = scheduler.park, value.take
 local type, setmetatable = type, setmetatable
 
-local KIND = 1
-local CAPACITY_MAX = 2 ^ 30
+local KIND, CAPACITY_MAX = 1, 2 ^ 30
 local OVERFLOW = { block = 0, drop_new = 1, drop_old = 2, error = 3 }
 
 local Channel = {}
@@ -96,7 +95,7 @@ function Channel:try_recv()
   return recv_slow(self, r)
 end
 
--- A tail call: a frame in between would give each loop a trace more.
+-- A tail call: a frame in between would cost each loop a trace.
 local function next_value(self) return self:recv() end
 
 --- `for v in ch:iter() do`: until closed and drained.
@@ -214,8 +213,6 @@ function Channel:try_send(v)
   return raise(self, r, 'send')
 end
 
--- --- the rest ----------------------------------------------------------------------------------
-
 --- No more sends; what is in the channel can still be received. Closing twice raises `closed`.
 function Channel:close()
   if C.npl_channel_close(W, self.h) == CLOSED then
@@ -253,16 +250,14 @@ local ReceiveMeta, SendMeta = { __name = 'neap.Channel' }, { __name = 'neap.Chan
 function Channel:receive_only() return view(self, ReceiveMeta) end
 function Channel:send_only() return view(self, SendMeta) end
 
--- --- travelling --------------------------------------------------------------------------------
-
 local travel = value.traveler(KIND, promote)
 Meta.__travel = travel
 ReceiveMeta.__travel = travel
 SendMeta.__travel = travel
 
 local function describe(self)
-  return ('%s (%d of %d%s)'):format(label(self), self:len(), self:capacity(),
-    self:is_closed() and ', closed' or '')
+  local closed = self:is_closed() and ', closed' or ''
+  return ('%s (%d of %d%s)'):format(label(self), self:len(), self:capacity(), closed)
 end
 Meta.__tostring, ReceiveMeta.__tostring, SendMeta.__tostring = describe, describe, describe
 
@@ -293,8 +288,8 @@ local function new(capacity, options)
   if capacity == nil then capacity = 0 end
   args.integer(capacity, 'capacity', 0, CAPACITY_MAX)
   if options then args.options(options, OPTIONS, 'channel') else options = NONE end
-  local overflow = OVERFLOW[options.overflow or 'block']
-  local h = C.npl_channel_open(W, capacity, overflow, options.shared or false)
+  local h = C.npl_channel_open(W, capacity, OVERFLOW[options.overflow or 'block'],
+    options.shared or false)
   if h == nil then return errors.raise(errors.memory 'a channel') end
   return wrap(h, options.name)
 end
