@@ -21,8 +21,7 @@ local function finished(self, ok, ...)
     self.errors[#self.errors + 1] = e
     if self.policy == 'first' and not self.ctx:is_done() then self.ctx:cancel(e) end
   end
-  local waiter = self.waiters[1]
-  if waiter then waiter:try_send(true) end
+  for _, note in ipairs(self.waiters) do note:try_send(true) end
 end
 
 -- Runs in a task of the caller's scope, under the group's context; the group has the error.
@@ -38,15 +37,22 @@ local function spawn_under(ctx, fn, ...) return scope.with_context(ctx, fn, ...)
 
 local function is_full(self) return self.limit and self.active >= self.limit end
 
-local function wait_for_room(self)
-  while is_full(self) do
-    local note = channel.new(1)
-    table.insert(self.waiters, note)
-    note:recv()
-    for index, other in ipairs(self.waiters) do
-      if other == note then table.remove(self.waiters, index) break end
+-- Waits until a task of the group ends; leaves nothing behind when it is canceled.
+local function wait_for_end(self)
+  local note = channel.new(1)
+  table.insert(self.waiters, note)
+  local ok, e = pcall(note.recv, note)
+  for index, other in ipairs(self.waiters) do
+    if other == note then
+      table.remove(self.waiters, index)
+      break
     end
   end
+  if not ok then return error(e, 0) end
+end
+
+local function wait_for_room(self)
+  while is_full(self) do wait_for_end(self) end
 end
 
 local function admit(self)
@@ -124,14 +130,7 @@ end
 
 --- Waits for all; raises the first error ("all": one error that lists them). Sticky.
 function Group:wait()
-  while self.active > 0 do
-    local note = channel.new(1)
-    table.insert(self.waiters, 1, note)
-    note:recv()
-    for index, other in ipairs(self.waiters) do
-      if other == note then table.remove(self.waiters, index) break end
-    end
-  end
+  while self.active > 0 do wait_for_end(self) end
   self.waited = true
   if not self.ctx:is_done() then self.ctx:cancel() end
   local list = self.errors
