@@ -108,12 +108,14 @@ static void finish(found *all) {
 /* `wanted` has each path behind the root followed by a space. */
 static void expect_walk(const char *start, const char *wanted) {
   char full[512], got[4096] = "";
+  size_t length = 0;
   found all;
   snprintf(full, sizeof full, "%s%s", root, start);
   walk(&all, (const char *const[]){full}, 1);
   for (uint32_t i = 0; i < all.count; i++) {
     assert_memory_equal(all.paths[i], root, strlen(root));
-    strcat(strcat(got, all.paths[i] + strlen(root)), " ");
+    length += (size_t)snprintf(got + length, sizeof got - length, "%s ",
+                               all.paths[i] + strlen(root));
   }
   assert_string_equal(got, wanted);
   assert_int_equal(np_walk_problem_count(all.walk), 0);
@@ -191,12 +193,13 @@ static void shares_wide_and_deep_trees(void **state) {
   for (int i = 0; i < 300; i++) {
     snprintf(name, sizeof name, "dir%d", i);
     make_dir(name);
-    strcat(name, "/file");
+    snprintf(name, sizeof name, "dir%d/file", i);
     make_file(name);
   }
   name[0] = 0;
   for (int i = 0; i < 200; i++) {
-    strcat(name, i == 0 ? "x" : "/x");
+    size_t length = strlen(name);
+    snprintf(name + length, sizeof name - length, i == 0 ? "x" : "/x");
     make_dir(name);
   }
   found all;
